@@ -9,13 +9,17 @@
 namespace anylead {
 
 inline void append(std::string& out, std::string_view part) { out += part; }
-inline void append(std::string& out, char part) { out += part; }
-inline void append(std::string& out, bool part) { out += part ? "true" : "false"; }
 
-template <std::integral I>
+template <std::integral I>  // a template, so that no pointer decays to bool
 void append(std::string& out, I part) {
-  char digits[24];
-  out.append(digits, std::to_chars(digits, digits + sizeof digits, part).ptr);
+  if constexpr (std::same_as<I, bool>) {
+    out += part ? "true" : "false";
+  } else if constexpr (std::same_as<I, char>) {
+    out += part;
+  } else {
+    char digits[24];
+    out.append(digits, std::to_chars(digits, digits + sizeof digits, part).ptr);
+  }
 }
 
 template <std::floating_point F>
