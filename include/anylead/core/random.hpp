@@ -67,11 +67,11 @@ struct RandomStream {
   double normal(std::uint64_t i) const {
     const PhiloxBlock b = block(i / 2);
     const std::uint32_t u = b.word[2 * (i % 2)], v = b.word[2 * (i % 2) + 1];
-    return std::sqrt(-2 * std::log((double{u >> 8} + 0.5) * 0x1p-24)) * std::cos(6.283185307179586 * double{v >> 8} * 0x1p-24);
+    return std::sqrt(-2 * std::log((double(u >> 8) + 0.5) * 0x1p-24)) * std::cos(6.283185307179586 * double(v >> 8) * 0x1p-24);
   }
 
   /// Standard Gumbel: -log(-log u), u uniform in (0, 1).
-  double gumbel(std::uint64_t i) const { return -std::log(-std::log((double{bits(i) >> 8} + 0.5) * 0x1p-24)); }
+  double gumbel(std::uint64_t i) const { return -std::log(-std::log((double(bits(i) >> 8) + 0.5) * 0x1p-24)); }
 };
 
 /// A stream read one number after another, for host code whose order of draws is fixed: synthesis, augmentation, shuffling.

@@ -10,6 +10,12 @@ namespace anylead {
 /// Every size, stride and position. Signed, so that differences are safe.
 using Index = std::int64_t;
 
+/// Row numbers and codes kept on a device.
+using Index32 = std::int32_t;
+
+/// Truth values kept on a device: 0 or 1.
+using Flag = std::uint8_t;
+
 /// Number types that layers and ops are instantiated for.
 template <class T>
 concept Real = std::same_as<T, float> || std::same_as<T, double>;

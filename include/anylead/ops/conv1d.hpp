@@ -1,0 +1,104 @@
+// One-dimensional convolutions of [B, T, C].
+#pragma once
+
+#include <anylead/ops/run.hpp>
+
+namespace anylead::ops {
+
+struct Conv1dOptions {
+  Index stride = 1, padding = 0, groups = 1;
+};
+
+namespace detail {
+
+template <Real T>
+Conv1dDims conv1d_dims(std::string_view name, const Var<T>& x, const Var<T>& weight, const Var<T>& bias, Conv1dOptions o) {
+  ANYLEAD_CHECK(x.shape().rank() == 3 && weight.shape().rank() == 3, ShapeError, name,
+                "expected x [B, T, C] and weight [K, C/G, L], found ", x.shape(), " and ", weight.shape());
+  const Conv1dDims d = {x.shape()[0],      x.shape()[1], x.shape()[2], weight.shape()[0],
+                        weight.shape()[2], o.stride,     o.padding,    o.groups};
+  ANYLEAD_CHECK(o.stride >= 1 && o.padding >= 0 && o.groups >= 1 && d.in % o.groups == 0 && d.out % o.groups == 0, ShapeError,
+                name, d.in, " channels to ", d.out, " in ", o.groups, " groups, stride ", o.stride, ", padding ", o.padding);
+  ANYLEAD_CHECK(weight.shape()[1] == d.in / o.groups, ShapeError, name, "weight ", weight.shape(), " expects ",
+                weight.shape()[1] * o.groups, " input channels, x ", x.shape(), " has ", d.in);
+  ANYLEAD_CHECK(d.taps >= 1 && d.time + 2 * d.padding >= d.taps, ShapeError, name, d.taps, " taps on ", d.time,
+                " frames padded by ", d.padding, " on each side");
+  ANYLEAD_CHECK(!bias.defined() || bias.shape() == Shape({d.out}), ShapeError, name, "bias ", bias.shape(), ", expected [",
+                d.out, "]");
+  check_devices(name, x, weight, bias);
+  return d;
+}
+
+}  // namespace detail
+
+/// y[b, t, k] = bias[k] + sum over c, l of weight[k, c, l] x[b, t stride + l - padding, c], c over the channels of k's group.
+/// x: [B, T, C]; weight: [K, C/G, L]; bias: [K] or undefined; y: [B, T', K], T' = floor((T + 2 padding - L) / stride) + 1.
+/// Keeps x. @throws ShapeError
+template <Real T>
+Var<T> conv1d(const Var<T>& x, const Var<T>& weight, const Var<T>& bias = {}, Conv1dOptions options = {}) {
+  const Conv1dDims d = detail::conv1d_dims("conv1d", x, weight, bias, options);
+  Tensor<T> y({d.batch, d.out_time(), d.out}, x.device());
+  detail::run<T>(x.device(), "conv1d", &OpTable<T>::conv1d_forward, d, y.data(), x.data(), weight.data(),
+                 detail::data_or_null(bias));
+  return record(std::move(y), {&x, &weight, &bias}, [d, x = x.value(), w = weight.value()](Gradients<T>& g) {
+    detail::run<T>(x.device(), "conv1d", &OpTable<T>::conv1d_backward, d, g[0], g[1], g[2], g.out(), x.data(), w.data());
+  });
+}
+
+/// One block of the feature extractor: y = gelu(norm(conv1d(x))), fused. norm_weight, norm_bias: [K], undefined for
+/// BlockNorm::none. x: [B, T, C]; y: [B, T', K]. Keeps x, the convolution's output and the norm's statistics. @throws
+/// ShapeError
+/// @see conv1d, group_norm, layer_norm, gelu
+template <Real T>
+Var<T> conv1d_norm_gelu(const Var<T>& x, const Var<T>& weight, const Var<T>& bias, Conv1dOptions options, BlockNorm norm,
+                        const Var<T>& norm_weight = {}, const Var<T>& norm_bias = {}, float eps = 1e-5f) {
+  const Conv1dDims d = detail::conv1d_dims("conv1d_norm_gelu", x, weight, bias, options);
+  const bool normed = norm != BlockNorm::none;
+  ANYLEAD_CHECK(norm_weight.defined() == normed && norm_bias.defined() == normed &&
+                    (!normed || (norm_weight.shape() == Shape({d.out}) && norm_bias.shape() == norm_weight.shape())),
+                ShapeError, "conv1d_norm_gelu", "norm weight ", norm_weight.shape(), ", norm bias ", norm_bias.shape(),
+                ", expected ", normed ? "" : "none, not ", Shape({d.out}));
+  detail::check_devices("conv1d_norm_gelu", x, norm_weight, norm_bias);
+  const Shape out = {d.batch, d.out_time(), d.out};
+  Tensor<T> y(out, x.device());
+  const Tensor<T> z(out, x.device());
+  Tensor<T> mean, rstd;
+  if (normed) {
+    const Shape s = {d.batch, norm == BlockNorm::group ? d.out : d.out_time()};
+    mean = Tensor<T>(s, x.device());
+    rstd = Tensor<T>(s, x.device());
+  }
+  detail::run<T>(x.device(), "conv1d_norm_gelu", &OpTable<T>::conv1d_norm_gelu_forward, d, norm, y.data(), z.data(),
+                 mean.data(), rstd.data(), x.data(), weight.data(), bias.data(), norm_weight.data(), norm_bias.data(), T(eps));
+  return record(std::move(y), {&x, &weight, &bias, &norm_weight, &norm_bias},
+                [d, norm, z, mean, rstd, x = x.value(), w = weight.value(), nw = norm_weight.value(),
+                 nb = norm_bias.value()](Gradients<T>& g) {
+                  const Tensor<T> dz = Tensor<T>::like(z);
+                  detail::run<T>(x.device(), "conv1d_norm_gelu", &OpTable<T>::conv1d_norm_gelu_backward, d, norm, g[0], g[1],
+                                 g[2], g[3], g[4], dz.data(), g.out(), x.data(), z.data(), w.data(), nw.data(), nb.data(),
+                                 mean.data(), rstd.data());
+                });
+}
+
+/// The positional term of the encoder, added: y = x + gelu(conv1d(x)), L / 2 frames of padding on each side, as many frames as
+/// x (an even number of taps gives one more, which is dropped). x, y: [B, T, C]; weight: [C, C/G, L]; bias: [C]. Keeps x and
+/// the convolution's output. @throws ShapeError. Reference: Baevski et al. 2020, section 2.
+template <Real T>
+Var<T> conv_positional(const Var<T>& x, const Var<T>& weight, const Var<T>& bias, Index groups) {
+  const Conv1dDims d =
+      detail::conv1d_dims("conv_positional", x, weight, bias,
+                          {.stride = 1, .padding = weight.shape().rank() == 3 ? weight.shape()[2] / 2 : 0, .groups = groups});
+  ANYLEAD_CHECK(d.out == d.in, ShapeError, "conv_positional", "weight ", weight.shape(), " must give as many channels as x ",
+                x.shape());
+  Tensor<T> y = Tensor<T>::like(x.value());
+  const Tensor<T> z = Tensor<T>::like(x.value());
+  detail::run<T>(x.device(), "conv_positional", &OpTable<T>::conv_positional_forward, d, y.data(), z.data(), x.data(),
+                 weight.data(), bias.data());
+  return record(std::move(y), {&x, &weight, &bias}, [d, z, x = x.value(), w = weight.value()](Gradients<T>& g) {
+    const Tensor<T> dz = Tensor<T>::like(z);
+    detail::run<T>(x.device(), "conv_positional", &OpTable<T>::conv_positional_backward, d, g[0], g[1], g[2], dz.data(),
+                   g.out(), x.data(), z.data(), w.data());
+  });
+}
+
+}  // namespace anylead::ops
