@@ -1,0 +1,216 @@
+// Attention, one (segment, head) per task: the scores of a block of queries stay in cache. @see ops/attention.hpp
+#pragma once
+
+#include <anylead/cpu/gemm.hpp>
+#include <anylead/cpu/similarity.hpp>
+
+namespace anylead::cpu_ops {
+
+/// Queries whose scores are in memory at a time: at the model's 156 frames all of them.
+inline constexpr Index kQueryRows = 192;
+
+struct SoftmaxRowsPass {
+  /// scores -> probabilities of rows `row` .. `row + rows - 1` (dropped out), and their log-sum-exp.
+  template <Isa, class T>
+  ANYLEAD_SIMD static void run(Index rows, Index time, T* scores, T* logsum, const Flag* padding, Dropout dropout,
+                               std::uint64_t number, T* factors) {
+    constexpr T kNone = -std::numeric_limits<T>::infinity();
+    for (Index r = 0; r < rows; ++r) {
+      T* s = scores + r * time;
+      if (padding)
+        for (Index j = 0; j < time; ++j) s[j] = padding[j] ? kNone : s[j];
+      const RowLogSum<T> l = row_logsum(s, time);
+      const bool any = l.max != kNone;
+      logsum[r] = any ? l.value() : T(0);
+      const T inverse = T(1) / l.sum;
+      if (dropout.p != 0) dropout_factors(factors, dropout, number + static_cast<std::uint64_t>(r * time), time);
+      for_lanes<T>(time, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA {
+        Vec<T> p = any ? exp(at(s) - l.max) * inverse : Vec<T>{};
+        if (dropout.p != 0) p *= at(factors);
+        at.store(s, p);
+      });
+    }
+  }
+};
+
+struct AttentionBackwardRowsPass {
+  /// scores -> dropped probabilities; dscores (gradient of these) -> gradient of the scores, times `factor`.
+  template <Isa, class T>
+  ANYLEAD_SIMD static void run(Index rows, Index time, T* scores, T* dscores, const T* logsum, const T* dy, const T* y,
+                               Index stride, Index width, const Flag* padding, Dropout dropout, std::uint64_t number, T factor,
+                               T* factors) {
+    constexpr T kNone = -std::numeric_limits<T>::infinity();
+    for (Index r = 0; r < rows; ++r) {
+      T *s = scores + r * time, *ds = dscores + r * time;
+      if (padding)
+        for (Index j = 0; j < time; ++j) s[j] = padding[j] ? kNone : s[j];
+      const T delta = dot(dy + r * stride, y + r * stride, width);  // = sum of P dP, dropped out or not
+      if (dropout.p != 0) dropout_factors(factors, dropout, number + static_cast<std::uint64_t>(r * time), time);
+      for_lanes<T>(time, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA {
+        const Vec<T> p = exp(at(s) - logsum[r]);
+        Vec<T> dp = at(ds), dropped = p;
+        if (dropout.p != 0) {
+          const Vec<T> f = at(factors);
+          dp *= f;
+          dropped *= f;
+        }
+        at.store(s, dropped);
+        at.store(ds, p * (dp - delta) * factor);
+      });
+    }
+  }
+};
+
+template <class T>
+void attention_forward(const Exec&, AttentionDims d, T* y, T* logsum, const T* q, const T* k, const T* v, const Flag* padding,
+                       Dropout dropout) {
+  const Index stride = d.heads * d.head_width, time = d.time, block = std::min(time, kQueryRows);
+  const T factor = static_cast<T>(1 / std::sqrt(static_cast<double>(d.head_width)));
+  parallel_for(d.batch * d.heads, 1, [&](Index begin, Index end) {
+    struct Scores;
+    struct Factors;
+    T* scores = scratch<Scores, T>(block * time);
+    T* factors = scratch<Factors, T>(time);
+    for (Index i = begin; i < end; ++i) {
+      const Index b = i / d.heads, o = b * time * stride + i % d.heads * d.head_width;
+      for (Index first = 0; first < time; first += block) {
+        const Index rows = std::min(block, time - first);
+        gemm_serial(Gemm<T>{.m = rows,
+                            .n = time,
+                            .k = d.head_width,
+                            .a = q + o + first * stride,
+                            .lda = stride,
+                            .op_a = Op::none,
+                            .b = k + o,
+                            .ldb = stride,
+                            .op_b = Op::transpose,
+                            .c = scores,
+                            .ldc = time,
+                            .alpha = factor});
+        with_isa<SoftmaxRowsPass>(rows, time, scores, logsum + i * time + first, padding ? padding + b * time : padding,
+                                  dropout, static_cast<std::uint64_t>((i * time + first) * time), factors);
+        gemm_serial(Gemm<T>{.m = rows,
+                            .n = d.head_width,
+                            .k = time,
+                            .a = scores,
+                            .lda = time,
+                            .op_a = Op::none,
+                            .b = v + o,
+                            .ldb = stride,
+                            .op_b = Op::none,
+                            .c = y + o + first * stride,
+                            .ldc = stride});
+      }
+    }
+  });
+}
+
+template <class T>
+void attention_backward(const Exec&, AttentionDims d, Grad<T> dq, Grad<T> dk, Grad<T> dv, const T* dy, const T* y,
+                        const T* logsum, const T* q, const T* k, const T* v, const Flag* padding, Dropout dropout) {
+  const Index stride = d.heads * d.head_width, time = d.time, width = d.head_width, block = std::min(time, kQueryRows);
+  const T factor = static_cast<T>(1 / std::sqrt(static_cast<double>(width)));
+  parallel_for(d.batch * d.heads, 1, [&](Index begin, Index end) {
+    struct Scores;
+    struct ScoreGradients;
+    struct Factors;
+    T* scores = scratch<Scores, T>(block * time);
+    T* dscores = scratch<ScoreGradients, T>(block * time);
+    T* factors = scratch<Factors, T>(time);
+    for (Index i = begin; i < end; ++i) {
+      const Index b = i / d.heads, o = b * time * stride + i % d.heads * width;
+      for (Index first = 0; first < time; first += block) {
+        const Index rows = std::min(block, time - first), from = o + first * stride;
+        gemm_serial(Gemm<T>{.m = rows,
+                            .n = time,
+                            .k = width,
+                            .a = q + from,
+                            .lda = stride,
+                            .op_a = Op::none,
+                            .b = k + o,
+                            .ldb = stride,
+                            .op_b = Op::transpose,
+                            .c = scores,
+                            .ldc = time,
+                            .alpha = factor});
+        gemm_serial(Gemm<T>{.m = rows,
+                            .n = time,
+                            .k = width,
+                            .a = dy + from,
+                            .lda = stride,
+                            .op_a = Op::none,
+                            .b = v + o,
+                            .ldb = stride,
+                            .op_b = Op::transpose,
+                            .c = dscores,
+                            .ldc = time});
+        with_isa<AttentionBackwardRowsPass>(rows, time, scores, dscores, logsum + i * time + first, dy + from, y + from, stride,
+                                            width, padding ? padding + b * time : padding, dropout,
+                                            static_cast<std::uint64_t>((i * time + first) * time), factor, factors);
+        const bool later = first > 0;
+        if (dv)
+          gemm_serial(Gemm<T>{.m = time,
+                              .n = width,
+                              .k = rows,
+                              .a = scores,
+                              .lda = time,
+                              .op_a = Op::transpose,
+                              .b = dy + from,
+                              .ldb = stride,
+                              .op_b = Op::none,
+                              .c = dv.data + o,
+                              .ldc = stride,
+                              .accumulate = later || dv.accumulates()});
+        if (dq)
+          gemm_serial(Gemm<T>{.m = rows,
+                              .n = width,
+                              .k = time,
+                              .a = dscores,
+                              .lda = time,
+                              .op_a = Op::none,
+                              .b = k + o,
+                              .ldb = stride,
+                              .op_b = Op::none,
+                              .c = dq.data + from,
+                              .ldc = stride,
+                              .accumulate = dq.accumulates()});
+        if (dk)
+          gemm_serial(Gemm<T>{.m = time,
+                              .n = width,
+                              .k = rows,
+                              .a = dscores,
+                              .lda = time,
+                              .op_a = Op::transpose,
+                              .b = q + from,
+                              .ldb = stride,
+                              .op_b = Op::none,
+                              .c = dk.data + o,
+                              .ldc = stride,
+                              .accumulate = later || dk.accumulates()});
+      }
+    }
+  });
+}
+
+template <class T>
+void attention_weights(const Exec&, AttentionDims d, T* weights, const T* logsum, const T* q, const T* k, const Flag* padding) {
+  const Index stride = d.heads * d.head_width;
+  const double factor = 1 / std::sqrt(static_cast<double>(d.head_width));
+  parallel_for(d.batch * d.time, 1, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i)
+      for (Index j = 0; j < d.time; ++j) {
+        const Index b = i / d.time;
+        double total = 0;
+        for (Index h = 0; h < d.heads; ++h) {
+          double s = 0;
+          for (Index c = h * d.head_width; c < (h + 1) * d.head_width; ++c)
+            s += double(q[i * stride + c]) * double(k[(b * d.time + j) * stride + c]);
+          total += std::exp(s * factor - logsum[(b * d.heads + h) * d.time + i % d.time]);
+        }
+        weights[i * d.time + j] =
+            padding && padding[b * d.time + j] ? T(0) : static_cast<T>(total / static_cast<double>(d.heads));
+      }
+  });
+}
+
+}  // namespace anylead::cpu_ops

@@ -1,0 +1,187 @@
+// Passes over single elements.
+#pragma once
+
+#include <algorithm>
+
+#include <anylead/core/dims.hpp>
+#include <anylead/core/exec.hpp>
+#include <anylead/core/grad.hpp>
+#include <anylead/core/parallel.hpp>
+#include <anylead/cpu/random.hpp>
+#include <anylead/cpu/scratch.hpp>
+#include <anylead/cpu/simd.hpp>
+
+namespace anylead::cpu_ops {
+
+inline constexpr Index kElementGrain = 1 << 14;
+
+/// to = v, or to += v: how a pass delivers a gradient.
+template <class T>
+ANYLEAD_SIMD void deliver(const Lanes<T>& at, const Grad<T>& to, Index offset, Vec<T> v) {
+  if (to.mode == GradMode::accumulate) v += at(to.data + offset);
+  if (to.mode != GradMode::skip) at.store(to.data + offset, v);
+}
+
+/// The same for one element.
+template <class T>
+void deliver(const Grad<T>& to, Index i, T v) {
+  if (to.mode == GradMode::accumulate)
+    to.data[i] += v;
+  else if (to.mode == GradMode::overwrite)
+    to.data[i] = v;
+}
+
+template <class T>
+void fill(const Exec&, Index n, T* y, T value) {
+  parallel_for(n, kElementGrain, [&](Index begin, Index end) { std::fill(y + begin, y + end, value); });
+}
+
+struct ScalePass {
+  template <Isa, class T>
+  ANYLEAD_SIMD static void run(Index n, Grad<T> y, const T* x, T factor) {
+    for_lanes<T>(n, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { deliver(at, y, 0, at(x) * factor); });
+  }
+};
+
+template <class T>
+Grad<T> advanced(Grad<T> g, Index offset) {
+  if (g) g.data += offset;
+  return g;
+}
+
+template <class T>
+void scale(const Exec&, Index n, Grad<T> y, const T* x, T factor) {
+  if (!y) return;
+  parallel_for(n, kElementGrain,
+               [&](Index begin, Index end) { with_isa<ScalePass>(end - begin, advanced(y, begin), x + begin, factor); });
+}
+
+struct DropoutAddPass {
+  template <Isa, class T>
+  ANYLEAD_SIMD static void run(Index begin, Index n, T* y, const T* x, const T* a, Dropout dropout) {
+    T factors[256];
+    for (Index i = 0; i < n; i += 256) {
+      const Index m = n - i < 256 ? n - i : 256;
+      if (dropout.p != 0) dropout_factors(factors, dropout, static_cast<std::uint64_t>(begin + i), m);
+      for_lanes<T>(m, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA {
+        Vec<T> v = at(a + i);
+        if (dropout.p != 0) v *= at(factors);
+        if (x) v += at(x + i);
+        at.store(y + i, v);
+      });
+    }
+  }
+};
+
+template <class T>
+void dropout_add_forward(const Exec&, Index n, T* y, const T* x, const T* a, Dropout dropout) {
+  parallel_for(n, kElementGrain, [&](Index begin, Index end) {
+    with_isa<DropoutAddPass>(begin, end - begin, y + begin, x ? x + begin : x, a + begin, dropout);
+  });
+}
+
+struct DropoutBackwardPass {
+  template <Isa, class T>
+  ANYLEAD_SIMD static void run(Index begin, Index n, Grad<T> da, const T* dy, Dropout dropout) {
+    T factors[256];
+    for (Index i = 0; i < n; i += 256) {
+      const Index m = n - i < 256 ? n - i : 256;
+      if (dropout.p != 0) dropout_factors(factors, dropout, static_cast<std::uint64_t>(begin + i), m);
+      for_lanes<T>(m, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA {
+        Vec<T> v = at(dy + i);
+        if (dropout.p != 0) v *= at(factors);
+        deliver(at, da, i, v);
+      });
+    }
+  }
+};
+
+template <class T>
+void dropout_add_backward(const Exec& exec, Index n, Grad<T> dx, Grad<T> da, const T* dy, Dropout dropout) {
+  scale(exec, n, dx, dy, T(1));
+  if (!da) return;
+  parallel_for(n, kElementGrain, [&](Index begin, Index end) {
+    with_isa<DropoutBackwardPass>(begin, end - begin, advanced(da, begin), dy + begin, dropout);
+  });
+}
+
+struct GeluPass {
+  template <Isa, class T>
+  ANYLEAD_SIMD static void run(Index n, T* y, const T* x) {
+    for_lanes<T>(n, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { at.store(y, at(x) * normal(at(x)).cdf); });
+  }
+};
+
+/// d gelu / dx = Phi(x) + x phi(x)
+template <class T>
+ANYLEAD_SIMD Vec<T> gelu_slope(Vec<T> x) {
+  const Normal<T> n = normal(x);
+  return n.cdf + x * n.density;
+}
+
+struct GeluBackwardPass {
+  template <Isa, class T>
+  ANYLEAD_SIMD static void run(Index n, Grad<T> dx, const T* dy, const T* x) {
+    for_lanes<T>(n, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { deliver(at, dx, 0, at(dy) * gelu_slope(at(x))); });
+  }
+};
+
+template <class T>
+void gelu_forward(const Exec&, Index n, T* y, const T* x) {
+  parallel_for(n, kElementGrain / 4, [&](Index begin, Index end) { with_isa<GeluPass>(end - begin, y + begin, x + begin); });
+}
+
+template <class T>
+void gelu_backward(const Exec&, Index n, Grad<T> dx, const T* dy, const T* x) {
+  if (!dx) return;
+  parallel_for(n, kElementGrain / 4, [&](Index begin, Index end) {
+    with_isa<GeluBackwardPass>(end - begin, advanced(dx, begin), dy + begin, x + begin);
+  });
+}
+
+/// Sum of squares in double, the same for any number of threads.
+struct SquarePass {
+  template <Isa, class T>
+  ANYLEAD_SIMD static void run(Index n, const T* x, double* sum) {
+    double total = 0;
+    for (Index i = 0; i < n; i += 1024) {  // short sums in T, their total in double
+      const Index m = n - i < 1024 ? n - i : 1024;
+      total += double(sum_lanes<T>(m, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA {
+        const Vec<T> v = at(x + i);
+        return v * v;
+      }));
+    }
+    *sum = total;
+  }
+};
+
+template <class T>
+double sum_of_squares(Index n, const T* x) {
+  struct Partial;
+  const Index pieces = (n + kElementGrain - 1) / kElementGrain;
+  double* partial = scratch<Partial, double>(pieces);
+  parallel_for(n, kElementGrain,
+               [&](Index begin, Index end) { with_isa<SquarePass>(end - begin, x + begin, partial + begin / kElementGrain); });
+  double total = 0;
+  for (Index i = 0; i < pieces; ++i) total += partial[i];
+  return total;
+}
+
+template <class T>
+void mean_square_forward(const Exec&, Index n, T* y, const T* x) {
+  *y = n == 0 ? T(0) : T(sum_of_squares(n, x) / static_cast<double>(n));
+}
+
+template <class T>
+void mean_square_backward(const Exec& exec, Index n, Grad<T> dx, const T* dy, const T* x) {
+  if (n > 0) scale(exec, n, dx, x, T(2 * double(*dy) / static_cast<double>(n)));
+}
+
+template <class T>
+void gumbel_noise(const Exec&, Index n, T* noise, RandomStream stream) {
+  parallel_for(n, 1024, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) noise[i] = static_cast<T>(stream.gumbel(static_cast<std::uint64_t>(i)));
+  });
+}
+
+}  // namespace anylead::cpu_ops

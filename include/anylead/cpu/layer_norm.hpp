@@ -1,0 +1,144 @@
+// Layer norm, alone and after dropout and a residual sum. @see ops/layer_norm.hpp
+#pragma once
+
+#include <anylead/cpu/similarity.hpp>
+
+namespace anylead::cpu_ops {
+
+template <class T>
+ANYLEAD_SIMD void normalize_row(Index cols, T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, T eps) {
+  const T m = sum_lanes<T>(cols, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { return at(x); }) / static_cast<T>(cols);
+  const T var = sum_lanes<T>(cols,
+                             [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA {
+                               const Vec<T> v = at.keep(at(x) - m);
+                               return v * v;
+                             }) /
+                static_cast<T>(cols);
+  const T s = T(1) / std::sqrt(var + eps);
+  for_lanes<T>(cols, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { at.store(y, (at(x) - m) * s * at(weight) + at(bias)); });
+  *mean = m;
+  *rstd = s;
+}
+
+/// dx of one row; adds its part to dweight and dbias where they are not null.
+template <class T, class Deliver>
+ANYLEAD_SIMD void normalize_row_backward(Index cols, const T* dy, const T* x, const T* weight, T mean, T rstd, T* dweight,
+                                         T* dbias, Deliver&& dx) {
+  const T sum_g = dot(dy, weight, cols) / static_cast<T>(cols);
+  const T sum_gx = sum_lanes<T>(cols, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { return at(dy) * at(weight) * (at(x) - mean); }) *
+                   rstd / static_cast<T>(cols);
+  for_lanes<T>(cols, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA {
+    const Vec<T> normal = (at(x) - mean) * rstd, g = at(dy);
+    dx(at, (g * at(weight) - sum_g - normal * sum_gx) * rstd);
+    if (dweight) at.store(dweight, at(dweight) + g * normal);
+    if (dbias) at.store(dbias, at(dbias) + g);
+  });
+}
+
+/// Row chunks with partial sums of the parameter gradients, added up in order: the same for any number of threads.
+inline constexpr Index kNormRows = 32;
+
+template <class T, class Chunk>
+void norm_backward(RowDims d, Grad<T> dweight, Grad<T> dbias, Chunk&& chunk) {
+  struct Partials;
+  const bool sums = dweight || dbias;
+  const Index chunks = (d.rows + kNormRows - 1) / kNormRows;
+  T* partials = sums ? scratch<Partials, T>(chunks * 2 * d.cols) : nullptr;
+  parallel_for(d.rows, kNormRows, [&](Index begin, Index end) {
+    T* own = sums ? partials + begin / kNormRows * 2 * d.cols : nullptr;
+    if (sums) std::fill(own, own + 2 * d.cols, T(0));
+    chunk(begin, end, own, sums ? own + d.cols : own);
+  });
+  if (!sums) return;
+  parallel_for(d.cols, 64, [&](Index begin, Index end) {
+    for (Index c = begin; c < end; ++c) {
+      T w = 0, b = 0;
+      for (Index i = 0; i < chunks; ++i) {
+        w += partials[2 * i * d.cols + c];
+        b += partials[(2 * i + 1) * d.cols + c];
+      }
+      deliver(dweight, c, w);
+      deliver(dbias, c, b);
+    }
+  });
+}
+
+struct LayerNormPass {
+  template <Isa, class T>
+  ANYLEAD_SIMD static void run(Index rows, Index cols, T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias,
+                               T eps) {
+    for (Index r = 0; r < rows; ++r) normalize_row(cols, y + r * cols, mean + r, rstd + r, x + r * cols, weight, bias, eps);
+  }
+};
+
+template <class T>
+void layer_norm_forward(const Exec&, RowDims d, T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, T eps) {
+  parallel_for(d.rows, kNormRows, [&](Index begin, Index end) {
+    const Index o = begin * d.cols;
+    with_isa<LayerNormPass>(end - begin, d.cols, y + o, mean + begin, rstd + begin, x + o, weight, bias, eps);
+  });
+}
+
+struct LayerNormBackwardPass {
+  template <Isa, class T>
+  ANYLEAD_SIMD static void run(Index begin, Index end, Index cols, Grad<T> dx, T* dweight, T* dbias, const T* dy, const T* x,
+                               const T* weight, const T* mean, const T* rstd) {
+    for (Index r = begin; r < end; ++r)
+      normalize_row_backward(cols, dy + r * cols, x + r * cols, weight, mean[r], rstd[r], dweight, dbias,
+                             [&](Lanes<T> at, Vec<T> v) ANYLEAD_SIMD_LAMBDA { deliver(at, dx, r * cols, v); });
+  }
+};
+
+template <class T>
+void layer_norm_backward(const Exec&, RowDims d, Grad<T> dx, Grad<T> dweight, Grad<T> dbias, const T* dy, const T* x,
+                         const T* weight, const T* mean, const T* rstd) {
+  norm_backward(d, dweight, dbias, [&](Index begin, Index end, T* dw, T* db) {
+    with_isa<LayerNormBackwardPass>(begin, end, d.cols, dx, dw, db, dy, x, weight, mean, rstd);
+  });
+}
+
+struct ResidualNormPass {
+  template <Isa, class T>
+  ANYLEAD_SIMD static void run(Index begin, Index end, Index cols, T* y, T* s, T* mean, T* rstd, const T* x, const T* a,
+                               Dropout dropout, const T* weight, const T* bias, T eps) {
+    DropoutAddPass::run<Isa::portable>(begin * cols, (end - begin) * cols, s + begin * cols, x + begin * cols, a + begin * cols,
+                                       dropout);
+    for (Index r = begin; r < end; ++r) normalize_row(cols, y + r * cols, mean + r, rstd + r, s + r * cols, weight, bias, eps);
+  }
+};
+
+template <class T>
+void residual_norm_forward(const Exec&, RowDims d, T* y, T* s, T* mean, T* rstd, const T* x, const T* a, Dropout dropout,
+                           const T* weight, const T* bias, T eps) {
+  parallel_for(d.rows, kNormRows, [&](Index begin, Index end) {
+    with_isa<ResidualNormPass>(begin, end, d.cols, y, s, mean, rstd, x, a, dropout, weight, bias, eps);
+  });
+}
+
+struct ResidualNormBackwardPass {
+  template <Isa, class T>
+  ANYLEAD_SIMD static void run(Index begin, Index end, Index cols, Grad<T> dx, Grad<T> da, T* dweight, T* dbias, const T* dy,
+                               const T* s, Dropout dropout, const T* weight, const T* mean, const T* rstd, T* factors) {
+    for (Index r = begin; r < end; ++r) {
+      const Index o = r * cols;
+      if (da && dropout.p != 0) dropout_factors(factors, dropout, static_cast<std::uint64_t>(o), cols);
+      normalize_row_backward(cols, dy + o, s + o, weight, mean[r], rstd[r], dweight, dbias,
+                             [&](Lanes<T> at, Vec<T> v) ANYLEAD_SIMD_LAMBDA {
+                               deliver(at, dx, o, v);
+                               deliver(at, da, o, dropout.p != 0 ? v * at(factors) : v);
+                             });
+    }
+  }
+};
+
+template <class T>
+void residual_norm_backward(const Exec&, RowDims d, Grad<T> dx, Grad<T> da, Grad<T> dweight, Grad<T> dbias, const T* dy,
+                            const T* s, Dropout dropout, const T* weight, const T* mean, const T* rstd) {
+  norm_backward(d, dweight, dbias, [&](Index begin, Index end, T* dw, T* db) {
+    struct Factors;
+    with_isa<ResidualNormBackwardPass>(begin, end, d.cols, dx, da, dw, db, dy, s, dropout, weight, mean, rstd,
+                                       scratch<Factors, T>(d.cols));
+  });
+}
+
+}  // namespace anylead::cpu_ops

@@ -1,0 +1,94 @@
+// Affine maps. @see ops/linear.hpp
+#pragma once
+
+#include <anylead/cpu/elementwise.hpp>
+#include <anylead/cpu/gemm.hpp>
+
+namespace anylead::cpu_ops {
+
+/// sums [cols] of the rows of x, in chunks that are added up in order.
+template <class T>
+void column_sums(Index rows, Index cols, Grad<T> sums, const T* x) {
+  if (!sums) return;
+  constexpr Index kRows = 64;
+  parallel_for(cols, 64, [&](Index begin, Index end) {
+    T total[64], part[64];
+    const Index width = end - begin;
+    std::fill(total, total + width, T(0));
+    for (Index first = 0; first < rows; first += kRows) {
+      std::fill(part, part + width, T(0));
+      for (Index r = first; r < std::min(rows, first + kRows); ++r)
+        for (Index c = 0; c < width; ++c) part[c] += x[r * cols + begin + c];
+      for (Index c = 0; c < width; ++c) total[c] += part[c];
+    }
+    for (Index c = 0; c < width; ++c) deliver(sums, begin + c, total[c]);
+  });
+}
+
+template <class T>
+void linear_forward(const Exec&, LinearDims d, T* y, const T* x, const T* weight, const T* bias) {
+  gemm(Gemm<T>{.m = d.rows,
+               .n = d.out,
+               .k = d.in,
+               .a = x,
+               .lda = d.in,
+               .op_a = Op::none,
+               .b = weight,
+               .ldb = d.in,
+               .op_b = Op::transpose,
+               .c = y,
+               .ldc = d.out,
+               .bias = bias});
+}
+
+template <class T>
+void linear_backward(const Exec&, LinearDims d, Grad<T> dx, Grad<T> dweight, Grad<T> dbias, const T* dy, const T* x,
+                     const T* weight) {
+  if (dx)
+    gemm(Gemm<T>{.m = d.rows,
+                 .n = d.in,
+                 .k = d.out,
+                 .a = dy,
+                 .lda = d.out,
+                 .op_a = Op::none,
+                 .b = weight,
+                 .ldb = d.in,
+                 .op_b = Op::none,
+                 .c = dx.data,
+                 .ldc = d.in,
+                 .accumulate = dx.accumulates()});
+  if (dweight)
+    gemm(Gemm<T>{.m = d.out,
+                 .n = d.in,
+                 .k = d.rows,
+                 .a = dy,
+                 .lda = d.out,
+                 .op_a = Op::transpose,
+                 .b = x,
+                 .ldb = d.in,
+                 .op_b = Op::none,
+                 .c = dweight.data,
+                 .ldc = d.in,
+                 .accumulate = dweight.accumulates()});
+  column_sums(d.rows, d.out, dbias, dy);
+}
+
+template <class T>
+void gelu_linear_forward(const Exec& exec, LinearDims d, T* y, T* h, const T* z, const T* weight, const T* bias) {
+  gelu_forward(exec, d.rows * d.in, h, z);
+  linear_forward(exec, d, y, h, weight, bias);
+}
+
+template <class T>
+void gelu_linear_backward(const Exec& exec, LinearDims d, Grad<T> dz, Grad<T> dweight, Grad<T> dbias, T* h, const T* dy,
+                          const T* z, const T* weight) {
+  if (dweight || dbias) {
+    if (dweight) gelu_forward(exec, d.rows * d.in, h, z);
+    linear_backward(exec, d, Grad<T>{}, dweight, dbias, dy, h, weight);
+  }
+  if (!dz) return;
+  linear_backward(exec, d, Grad<T>{h, GradMode::overwrite}, Grad<T>{}, Grad<T>{}, dy, h, weight);
+  gelu_backward(exec, d.rows * d.in, dz, h, z);
+}
+
+}  // namespace anylead::cpu_ops
