@@ -1,0 +1,14 @@
+// The bodies of the data layer, once.
+#include <anylead/data/augment.hpp>
+#include <anylead/data/loader.hpp>
+#include <anylead/data/mapped_file.hpp>
+#include <anylead/data/resample.hpp>
+#include <anylead/data/segment_cache.hpp>
+#include <anylead/data/segments.hpp>
+
+#include <anylead/data/augment.ipp>
+#include <anylead/data/loader.ipp>
+#include <anylead/data/mapped_file.ipp>
+#include <anylead/data/resample.ipp>
+#include <anylead/data/segment_cache.ipp>
+#include <anylead/data/segments.ipp>
