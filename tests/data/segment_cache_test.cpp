@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include <anylead/core/parallel.hpp>
 #include <data/memory_source.hpp>
 #include <support/catch.hpp>
 

@@ -13,26 +13,33 @@ namespace detail {
 
 inline constexpr double kTwoPi = 6.283185307179586;
 
-/// y[c, n] = float(x[c, n] + noise(c, n)) on present leads; then, if asked for, the dependent limb leads.
-template <class Noise>
-void add_noise(const SegmentView& s, bool dependency, Noise&& noise) {
-  for (Index c = 0; c < s.leads; ++c) {
-    if (!s.present[c]) continue;
-    float* y = s.signal + c * s.samples;
-    for (Index n = 0; n < s.samples; ++n) y[n] = static_cast<float>(double{y[n]} + noise(c, n));
+/// x[c, n] <- x[c, n] + noise(wave(n), c, n) on present leads; with `dependency` and I and II present, the other limb leads are
+/// computed from their sums instead, before these are rounded unless the noise works in float.
+template <class Wave, class Noise>
+void add_noise(const SegmentView& s, bool dependency, bool in_float, Wave&& wave, Noise&& noise) {
+  std::array<Index, 6> limb;  // rows of present limb leads, else -1
+  for (std::size_t i = 0; i < 6; ++i) {
+    const Index at = s.limb_leads[i];
+    limb[i] = at >= 0 && at < s.leads && s.present[at] ? at : -1;
   }
-  if (!dependency) return;
-  const auto row = [&s](int lead) -> float* {
-    const Index at = s.limb_leads[static_cast<std::size_t>(lead)];
-    return at >= 0 && at < s.leads && s.present[at] ? s.signal + at * s.samples : nullptr;
-  };
-  const float *one = row(0), *two = row(1);
-  if (!one || !two) return;
+  dependency = dependency && limb[0] >= 0 && limb[1] >= 0;
+  const auto derived = [&](Index c) { return dependency && std::find(limb.begin() + 2, limb.end(), c) != limb.end(); };
   constexpr double factor[4][2] = {{-1, 1}, {-0.5, -0.5}, {1, -0.5}, {-0.5, 1}};  // of I and II in III, aVR, aVL, aVF
-  for (int lead = 2; lead < 6; ++lead)
-    if (float* y = row(lead))
-      for (Index n = 0; n < s.samples; ++n)
-        y[n] = static_cast<float>(factor[lead - 2][0] * double{one[n]} + factor[lead - 2][1] * double{two[n]});
+  for (Index n = 0; n < s.samples; ++n) {
+    const double w = wave(n);
+    double sum[2] = {};  // of I and II with their noise
+    for (Index c = 0; c < s.leads; ++c) {
+      if (!s.present[c] || derived(c)) continue;
+      float& x = s.signal[c * s.samples + n];
+      const double y = double{x} + noise(w, c, n);
+      x = static_cast<float>(y);
+      if (c == limb[0]) sum[0] = in_float ? double{x} : y;
+      if (c == limb[1]) sum[1] = in_float ? double{x} : y;
+    }
+    for (std::size_t i = 0; dependency && i < 4; ++i)
+      if (limb[2 + i] >= 0)
+        s.signal[limb[2 + i] * s.samples + n] = static_cast<float>(factor[i][0] * sum[0] + factor[i][1] * sum[1]);
+  }
 }
 
 inline double draw_amplitude(const NoiseOptions& noise, RandomSequence& random) {
@@ -94,16 +101,18 @@ ANYLEAD_INLINE void draw(const BaselineShift& noise, Index leads, Index samples,
 }
 
 ANYLEAD_INLINE void apply(const Powerline& noise, const Powerline::Choices& c, const SegmentView& segment) {
-  detail::add_noise(segment, noise.dependency, [&](Index, Index n) {
+  const auto hum = [&](Index n) {
     return c.amplitude * std::cos(detail::kTwoPi * c.frequency * (double(n) / segment.rate_hz) + c.phase);
-  });
+  };
+  detail::add_noise(segment, noise.dependency, false, hum, [](double wave, Index, Index) { return wave; });
 }
 
 ANYLEAD_INLINE void apply(const Emg& noise, const Emg::Choices& c, const SegmentView& segment) {
   detail::check_size(c.amplitude.size(), segment.leads, "amplitudes");
   detail::check_size(c.noise.size(), segment.leads * segment.samples, "noise values");
-  detail::add_noise(segment, noise.dependency,
-                    [&](Index lead, Index n) { return c.amplitude[lead] * c.noise[lead * segment.samples + n]; });
+  const auto nothing_common = [](Index) { return 0.0; };
+  detail::add_noise(segment, noise.dependency, false, nothing_common,
+                    [&](double, Index lead, Index n) { return c.amplitude[lead] * c.noise[lead * segment.samples + n]; });
 }
 
 ANYLEAD_INLINE void apply(const BaselineWander& noise, const BaselineWander::Choices& c, const SegmentView& segment) {
@@ -111,21 +120,26 @@ ANYLEAD_INLINE void apply(const BaselineWander& noise, const BaselineWander::Cho
   detail::check_size(c.frequency.size(), components, "frequencies");
   detail::check_size(c.phase.size(), components, "phases");
   detail::check_size(c.lead_gain.size(), segment.leads, "lead gains");
-  detail::add_noise(segment, noise.dependency, [&](Index lead, Index n) {
+  const auto drift = [&](Index n) {
     double sum = 0;
     for (Index k = 0; k < components; ++k)
       sum += c.amplitude[k] * std::cos(detail::kTwoPi * c.frequency[k] * (double(n) / segment.rate_hz) + c.phase[k]);
-    return double{static_cast<float>(sum * c.lead_gain[lead])};  // the reference rounds the noise first
-  });
+    return sum;
+  };
+  detail::add_noise(segment, noise.dependency, true, drift,
+                    [&](double wave, Index lead, Index) { return double{static_cast<float>(wave * c.lead_gain[lead])}; });
 }
 
 ANYLEAD_INLINE void apply(const BaselineShift& noise, const BaselineShift::Choices& c, const SegmentView& segment) {
   detail::check_size(c.sign.size(), segment.leads, "signs");
   detail::check_size(c.end.size(), static_cast<Index>(c.begin.size()), "ends of intervals");
-  detail::add_noise(segment, noise.dependency, [&](Index lead, Index n) {
+  const auto shifted = [&](Index n) {
     for (std::size_t i = 0; i < c.begin.size(); ++i)
-      if (c.begin[i] <= n && n < c.end[i]) return noise.multiplies ? c.sign[lead] * c.amplitude : c.sign[lead] - c.amplitude;
+      if (c.begin[i] <= n && n < c.end[i]) return 1.0;
     return 0.0;
+  };
+  detail::add_noise(segment, noise.dependency, false, shifted, [&](double wave, Index lead, Index) {
+    return wave * (noise.multiplies ? c.sign[lead] * c.amplitude : c.sign[lead] - c.amplitude);
   });
 }
 
