@@ -58,9 +58,9 @@ struct QuantizeDims {
   Index rows, groups, entries, width;
 };
 
-/// context, target [R, D], negatives [R, N], logits [R, 1 + N]
+/// context [R, D], target [candidates, D] (the first R are the rows' own), negatives [R, N], logits [R, 1 + N]
 struct ContrastDims {
-  Index rows, width, negatives;
+  Index rows, candidates, width, negatives;
 };
 
 /// z [R, E]; first [n], second [m] rows of z

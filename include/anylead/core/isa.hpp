@@ -14,6 +14,7 @@
 
 #include <cstdlib>
 #include <string_view>
+#include <type_traits>
 
 #include <anylead/core/error.hpp>
 
@@ -82,12 +83,25 @@ template <class Pass, class... Args>
 
 }  // namespace detail
 
+namespace detail {
+
+template <class A, class T>
+inline constexpr bool kNames = std::is_same_v<A, T*> || std::is_same_v<A, const T*>;
+
+}  // namespace detail
+
+/// Passes on double are compiled once: they check the others, and each set more would double their compile time.
+template <class... Args>
+inline constexpr bool kManyIsas = (detail::kNames<Args, float> || ...) || !(detail::kNames<Args, double> || ...);
+
 /// Runs Pass::run<isa>(args...) compiled for the given instruction set. Arguments are copied: pass pointers and numbers.
 template <class Pass, class... Args>
 void with_isa(Isa isa, Args... args) {
 #if defined(__x86_64__)
-  if (isa == Isa::avx512) return detail::run_avx512<Pass>(args...);
-  if (isa == Isa::avx2) return detail::run_avx2<Pass>(args...);
+  if constexpr (kManyIsas<Args...>) {
+    if (isa == Isa::avx512) return detail::run_avx512<Pass>(args...);
+    if (isa == Isa::avx2) return detail::run_avx2<Pass>(args...);
+  }
 #endif
   detail::run_portable<Pass>(args...);
 }

@@ -22,7 +22,7 @@ class Tensor {
       : Tensor(shape, device, static_cast<std::size_t>(static_cast<double>(shape.count()) * Headroom::factor()) * sizeof(T)) {}
 
   /// Uninitialised memory of the shape and reserve of another tensor.
-  static Tensor like(const Tensor& other) { return Tensor(other.shape_, other.device(), other.storage_.bytes()); }
+  static Tensor like(const Tensor& other) { return Tensor(other.shape_, other.device(), other.reserve_); }
 
   /// @throws ShapeError if the number of values is not the shape's.
   static Tensor from_host(std::span<const T> values, const Shape& shape, const Device& device) {
@@ -92,12 +92,13 @@ class Tensor {
 
  private:
   Tensor(const Shape& shape, const Device& device, std::size_t bytes)
-      : shape_(shape), storage_(device, bytes), defined_(true) {}
+      : shape_(shape), storage_(device, bytes), reserve_(bytes), defined_(true) {}
 
   std::size_t bytes() const { return static_cast<std::size_t>(count()) * sizeof(T); }
 
   Shape shape_ = {0};
   Storage storage_;
+  std::size_t reserve_ = 0;  // bytes asked for; the block may be larger
   Index offset_ = 0;
   bool defined_ = false;
 };

@@ -176,28 +176,33 @@ void gemm_part(Isa isa, const Gemm<T>& g, Index row, Index m, Index col, Index n
   const Index widest = std::min(kWidth, (n + cols - 1) / cols * cols);
   const Index deepest = (g.k + depths - 1) / depths;
   T* packed_b = scratch<PackedB, T>(deepest * widest);
-  T* packed_a = g.op_a == Op::transpose ? scratch<PackedA, T>(deepest * std::min(m, kHeight)) : nullptr;
+  const bool copy_a = g.op_a == Op::transpose;
+  T* packed_a = copy_a ? scratch<PackedA, T>(deepest * std::min(m, kHeight)) : nullptr;
   const Index heights = (m + kHeight - 1) / kHeight;
   for (Index j = 0; j < n; j += kWidth) {
     const Index width = std::min(kWidth, n - j);
     for (Index d = 0; d < depths; ++d) {
       const Index p = cut(g.k, depths, d), depth = cut(g.k, depths, d + 1) - p;
       const bool transpose = g.op_b == Op::transpose;
-      const Block<T> block = {
-          packed_b, transpose ? g.b + (col + j) * g.ldb + p : g.b + p * g.ldb + col + j, g.ldb, transpose, depth, width};
-      if (depth > 0) with_isa<PackB>(isa, &block);
+      if (depth > 0) {
+        const T* b = transpose ? g.b + (col + j) * g.ldb + p : g.b + p * g.ldb + col + j;
+        const Block<T> block = {packed_b, b, g.ldb, transpose, depth, width};
+        with_isa<PackB>(isa, &block);
+      }
       for (Index h = 0; h < heights; ++h) {
         const Index top = row + cut(m, heights, h), height = row + cut(m, heights, h + 1) - top;
-        if (packed_a)
+        if (copy_a)
           for (Index q = 0; q < depth; ++q)
             std::memcpy(packed_a + q * height, g.a + (p + q) * g.lda + top, static_cast<std::size_t>(height) * sizeof(T));
         const Index panels = (height + rows - 1) / rows;
         for (Index c = 0; c < width; c += cols)
           for (Index i = 0; i < panels; ++i) {
             const Index first = cut(height, panels, i), count = cut(height, panels, i + 1) - first;
-            const Tile<T> tile = {.a = packed_a ? packed_a + first : g.a + (top + first) * g.lda + p,
-                                  .row_step = packed_a ? 1 : g.lda,
-                                  .k_step = packed_a ? height : 1,
+            const Tile<T> tile = {.a = depth == 0 ? nullptr
+                                       : copy_a   ? packed_a + first
+                                                  : g.a + (top + first) * g.lda + p,
+                                  .row_step = copy_a ? 1 : g.lda,
+                                  .k_step = copy_a ? height : 1,
                                   .b = packed_b + c * depth,
                                   .k = depth,
                                   .cols = std::min(cols, width - c),

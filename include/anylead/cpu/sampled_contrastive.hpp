@@ -49,10 +49,10 @@ void sampled_contrastive_forward(const Exec&, ContrastDims d, T* loss, T* logits
                                  T temperature, T eps) {
   struct Norms;
   struct Losses;
-  T* norms = scratch<Norms, T>(2 * d.rows);
+  T* norms = scratch<Norms, T>(d.rows + d.candidates);
   T* losses = scratch<Losses, T>(d.rows);
   row_norms(d.rows, d.width, norms, context);
-  row_norms(d.rows, d.width, norms + d.rows, target);
+  row_norms(d.candidates, d.width, norms + d.rows, target);
   parallel_for(d.rows, 8, [&](Index begin, Index end) {
     for (Index r = begin; r < end; ++r)
       with_isa<ContrastRowPass>(d, r, logits + r * (1 + d.negatives), losses + r, correct + r, context + r * d.width, target,
@@ -114,15 +114,15 @@ void sampled_contrastive_backward(const Exec& exec, ContrastDims d, Grad<T> dcon
   struct Norms;
   struct Slopes;
   const Index n = 1 + d.negatives;
-  T* norms = scratch<Norms, T>(2 * d.rows);
+  T* norms = scratch<Norms, T>(d.rows + d.candidates);
   T* slopes = scratch<Slopes, T>(d.rows * n);
   row_norms(d.rows, d.width, norms, context);
-  row_norms(d.rows, d.width, norms + d.rows, target);
+  row_norms(d.candidates, d.width, norms + d.rows, target);
   const T factor = *dloss / temperature;
   parallel_for(d.rows, 32, [&](Index begin, Index end) {
     for (Index r = begin; r < end; ++r) with_isa<ContrastSlopePass>(n, slopes + r * n, logits + r * n, factor);
   });
-  if (dtarget && !dtarget.accumulates()) fill(exec, d.rows * d.width, dtarget.data, T(0));
+  if (dtarget && !dtarget.accumulates()) fill(exec, d.candidates * d.width, dtarget.data, T(0));
   parallel_for(d.width, 64, [&](Index begin, Index end) {
     with_isa<ContrastColumnsPass>(d, end - begin, advanced(dcontext, begin), dtarget ? dtarget.data + begin : dtarget.data,
                                   static_cast<const T*>(slopes), logits, context + begin, target + begin, negatives,

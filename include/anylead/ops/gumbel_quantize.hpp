@@ -15,10 +15,11 @@ Tensor<T> gumbel_noise(const Shape& shape, RandomStream stream, const Device& de
 
 template <Real T>
 struct Quantized {
-  Var<T> vectors;         ///< [..., G D] chosen codebook rows, groups side by side
-  Var<T> perplexity;      ///< [2]: of the mean softmax (carries gradient), of the argmax frequencies (does not)
-  Tensor<Index32> codes;  ///< [R, G] chosen entry of each group
-  Tensor<T> usage;        ///< [2, G, V] mean softmax of the logits; frequency of their argmax
+  Var<T> vectors;             ///< [..., G D] chosen codebook rows, groups side by side
+  Var<T> prob_perplexity;     ///< scalar, of the mean softmax
+  Tensor<T> code_perplexity;  ///< scalar, of the argmax frequencies
+  Tensor<Index32> codes;      ///< [R, G] chosen entry of each group
+  Tensor<T> usage;            ///< [2, G, V] mean softmax of the logits; frequency of their argmax
 };
 
 /// One codebook entry per group: the argmax of logits + noise, differentiated as softmax((logits + noise) / tau) (straight
@@ -47,14 +48,15 @@ Quantized<T> gumbel_quantize(const Var<T>& logits, const Var<T>& vars, Index gro
   q.usage = Tensor<T>({2, groups, entries}, device);
   detail::run<T>(device, "gumbel_quantize", &OpTable<T>::gumbel_quantize_forward, d, shared, y.data(), q.codes.data(),
                  q.usage.data(), perplexity.data(), logits.data(), noise.data(), vars.data());
+  q.code_perplexity = perplexity.slice(1, 2).reshaped(Shape{});
   auto outputs = record<T>(
-      {std::move(y), std::move(perplexity)}, {&logits, &vars},
+      {std::move(y), perplexity.slice(0, 1).reshaped(Shape{})}, {&logits, &vars},
       [=, codes = q.codes, usage = q.usage, logits = logits.value(), vars = vars.value()](Gradients<T>& g) {
         detail::run<T>(device, "gumbel_quantize", &OpTable<T>::gumbel_quantize_backward, d, shared, g[0], g[1], g.out(0),
                        g.out(1), logits.data(), noise.data(), vars.data(), codes.data(), usage.data(), T(tau));
       });
   q.vectors = std::move(outputs[0]);
-  q.perplexity = std::move(outputs[1]);
+  q.prob_perplexity = std::move(outputs[1]);
   return q;
 }
 

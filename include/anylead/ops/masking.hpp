@@ -57,4 +57,23 @@ Var<T> gather_rows(const Var<T>& x, const Tensor<Index32>& index) {
   });
 }
 
+/// Rows of b behind those of a. a: [..., C], b: [..., C] -> [R_a + R_b, C]. @throws ShapeError
+template <Real T>
+Var<T> concat_rows(const Var<T>& a, const Var<T>& b) {
+  ANYLEAD_CHECK(a.shape()[-1] == b.shape()[-1], ShapeError, "concat_rows", "a ", a.shape(), ", b ", b.shape());
+  detail::check_devices("concat_rows", a, b);
+  const Index n = a.value().count(), m = b.value().count();
+  const Device device = a.device();
+  Tensor<T> y({a.shape().rows() + b.shape().rows(), a.shape()[-1]}, device);
+  const auto copy = [device](Index count, Grad<T> to, const T* from) {
+    detail::run<T>(device, "concat_rows", &OpTable<T>::scale, count, to, from, T(1));
+  };
+  copy(n, {y.data(), GradMode::overwrite}, a.data());
+  copy(m, {y.data() + n, GradMode::overwrite}, b.data());
+  return record(std::move(y), {&a, &b}, [=](Gradients<T>& g) {
+    copy(n, g[0], g.out());
+    copy(m, g[1], g.out() + n);
+  });
+}
+
 }  // namespace anylead::ops

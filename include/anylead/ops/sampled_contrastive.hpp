@@ -20,10 +20,11 @@ struct SampledContrastive {
 template <Real T>
 SampledContrastive<T> sampled_contrastive(const Var<T>& context, const Var<T>& target, const Tensor<Index32>& negatives,
                                           const Tensor<Index32>& codes, double temperature = 0.1, double eps = 1e-8) {
-  const ContrastDims d = {context.shape().rows(), context.shape()[-1],
+  const ContrastDims d = {context.shape().rows(), target.shape().rows(), context.shape()[-1],
                           negatives.shape().rank() == 2 ? negatives.shape()[1] : -1};
-  ANYLEAD_CHECK(context.shape() == target.shape() && d.negatives >= 0 && negatives.shape()[0] == d.rows &&
-                    (!codes.defined() || (codes.shape().rank() == 2 && codes.shape()[0] == d.rows)),
+  ANYLEAD_CHECK(context.shape()[-1] == target.shape()[-1] && d.candidates >= d.rows && d.negatives >= 0 &&
+                    negatives.shape()[0] == d.rows &&
+                    (!codes.defined() || (codes.shape().rank() == 2 && codes.shape()[0] == d.candidates)),
                 ShapeError, "sampled_contrastive", "context ", context.shape(), ", target ", target.shape(), ", negatives ",
                 negatives.shape(), ", codes ", codes.shape());
   detail::check_devices("sampled_contrastive", context, target, negatives, codes);

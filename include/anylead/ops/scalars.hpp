@@ -17,13 +17,15 @@ Var<T> mean_square(const Var<T>& x) {
   });
 }
 
-/// y = factor x, of any shape.
+/// y = factor x + offset, of any shape.
 template <Real T>
-Var<T> scale(const Var<T>& x, double factor) {
+Var<T> scale(const Var<T>& x, double factor, double offset = 0) {
   Tensor<T> y = Tensor<T>::like(x.value());
   const Device device = x.device();
   const Index n = x.value().count();
-  detail::run<T>(device, "scale", &OpTable<T>::scale, n, Grad<T>{y.data(), GradMode::overwrite}, x.data(), T(factor));
+  if (offset != 0) detail::run<T>(device, "scale", &OpTable<T>::fill, n, y.data(), T(offset));
+  detail::run<T>(device, "scale", &OpTable<T>::scale, n,
+                 Grad<T>{y.data(), offset != 0 ? GradMode::accumulate : GradMode::overwrite}, x.data(), T(factor));
   return record(std::move(y), {&x},
                 [=](Gradients<T>& g) { detail::run<T>(device, "scale", &OpTable<T>::scale, n, g[0], g.out(), T(factor)); });
 }
