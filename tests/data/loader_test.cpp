@@ -181,9 +181,13 @@ TEST_CASE("a restored loader continues bit for bit", "[data]") {
 TEST_CASE("in the steady state the memory of batches is used again", "[data]") {
   const Collection c;
   Loader loader(c.cache, segment_pairs(c.cache), {.batch = 6, .prefetch = 3, .threads = 2, .augmentations = all_noises()});
-  std::vector<const float*> known;
-  for (Index i = 0; i < 8; ++i) known.push_back(loader.next().signal.data());
-  for (Index i = 0; i < 40; ++i) CHECK(std::find(known.begin(), known.end(), loader.next().signal.data()) != known.end());
+  const auto memory = [](const Batch& b) {
+    return std::vector<const void*>{b.signal.data(), b.present.data(), b.patient.data(),
+                                    b.record.data(), b.number.data(),  b.segment.data()};
+  };
+  std::vector<std::vector<const void*>> known;
+  for (Index i = 0; i < 8; ++i) known.push_back(memory(loader.next()));
+  for (Index i = 0; i < 40; ++i) CHECK(std::find(known.begin(), known.end(), memory(loader.next())) != known.end());
 }
 
 TEST_CASE("a loader may end at any moment", "[data]") {
@@ -227,6 +231,8 @@ TEST_CASE("a loader refuses what it cannot serve", "[data]") {
   }
   CHECK_NOTHROW(Loader(c.cache, pairs, {.batch = 48, .drop_last = false}));
   CHECK_THROWS_AS(Loader(c.cache, Selection{2, {}}, {.batch = 48, .drop_last = false}), OptionError);
+  CHECK_THROWS_AS(Loader(c.cache, Selection{2, {0, 1, 2}}, {.batch = 2}), OptionError);
+  CHECK_THROWS_AS(Loader(c.cache, Selection{0, {0, 1, 2}}, {.batch = 2}), OptionError);
   CHECK_THROWS_AS(Loader(c.cache, pairs, {.batch = 2, .prefetch = -1}), OptionError);
   CHECK_THROWS_AS(Loader(c.cache, pairs, {.batch = 2, .threads = 0}), OptionError);
   CHECK_THROWS_AS(Loader(c.cache, pairs, {.batch = 2, .augmentations = {Powerline{{.p = 2}}}}), OptionError);

@@ -119,9 +119,26 @@ TEST_CASE("the ratio is the simplest one", "[data]") {
   CHECK(ratio(1000. / 3, 500) == std::pair<Index, Index>{3, 2});
 }
 
+TEST_CASE("a rate that is off by less than a millionth counts as the one it is near", "[data]") {
+  const Resampler near(499.9999, 500);
+  CHECK(near.up() == 1);
+  CHECK(near.down() == 1);
+}
+
+TEST_CASE("any two rates have a ratio of small numbers close to theirs", "[data]") {
+  for (const double from : {25.0001, 123.456789123, 249.985, 500.02, 3333.333, 99999.9, 500. / 16384, 500. * 16384})
+    for (const double to : {500., 499.97}) {
+      if (std::max(to / from, from / to) > 16384) continue;
+      const Resampler r(from, to);
+      CAPTURE(from, to);
+      CHECK((r.up() >= 1 && r.up() <= 16384 && r.down() >= 1 && r.down() <= 16384));
+      CHECK(std::abs(double(r.up()) / double(r.down()) / (to / from) - 1) < 6.2e-5);
+    }
+}
+
 TEST_CASE("rates without a usable ratio are refused", "[data]") {
   const double infinity = std::numeric_limits<double>::infinity();
-  for (const double from : {0., -1., 1e-9, 1e12, 123.456789123, infinity, -infinity, double{kNaN}})
+  for (const double from : {0., -1., 1e-9, 1e12, infinity, -infinity, double{kNaN}})
     CHECK_THROWS_AS(Resampler(from, 500), OptionError);
   CHECK_THROWS_AS(Resampler(500, 0), OptionError);
 }

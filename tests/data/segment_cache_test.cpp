@@ -213,6 +213,12 @@ TEST_CASE("of equal recordings the first is used, and all their patients are one
   CHECK(cached_segments(source, folder.path()).records().size() == 3);
 }
 
+TEST_CASE("a patient who is called like the stand-in of an unknown one is somebody else", "[data]") {
+  const TemporaryFolder folder;
+  const MemorySource source = {{make_record("a", "", 5), make_record("b", "record a", 5)}};
+  CHECK(cached_segments(source, folder.path()).patients().size() == 2);
+}
+
 TEST_CASE("flat recordings are not taken for copies of each other", "[data]") {
   const TemporaryFolder folder;
   MemorySource source = {{make_record("a", "", 5), make_record("b", "", 5)}};

@@ -127,6 +127,14 @@ TEST_CASE("other rates come to the model's", "[data]") {
   }
 }
 
+TEST_CASE("any rate in range is cut, however odd", "[data]") {
+  for (const double rate : {25.0001, 99.99999, 123.456789, 499.9997, 3333.333}) {
+    const auto out = Segmenter({.leads = {"I"}})(make_record("a", "", 11, rate, {"I"}));
+    CHECK(out.size() == 2);
+    for (const float x : out.signal) REQUIRE(std::isfinite(x));
+  }
+}
+
 TEST_CASE("a gap is as long after a change of rate", "[data]") {
   Record record = make_record("a", "", 3, 100, {"I"});
   for (Index t = 149; t < 152; ++t) record.lead(0)[t] = kNaN;

@@ -42,11 +42,11 @@ class Loader {
     Index batch = 128;  ///< segments of a batch (64 pairs)
     std::uint64_t seed = 1;
     bool shuffle = true;  ///< false: in the order of the selection (evaluation)
-    bool frozen_batches =
-        false;              ///< true: the reference. Items are shuffled and cut into batches once; epochs reorder the batches
-    bool drop_last = true;  ///< false: an incomplete last batch is handed out too
-    Index prefetch = 4;     ///< batches prepared ahead; 0: each is made when it is asked for
-    Index threads = 1;      ///< that prepare them
+    /// True: the reference. Items are shuffled and cut into batches once, and epochs only reorder the batches.
+    bool frozen_batches = false;
+    bool drop_last = true;                         ///< false: an incomplete last batch is handed out too
+    Index prefetch = 4;                            ///< batches prepared ahead; 0: each is made when it is asked for
+    Index threads = 1;                             ///< that prepare them
     std::vector<Augmentation> augmentations = {};  ///< added to every segment, anew in each epoch (training only)
   };
 

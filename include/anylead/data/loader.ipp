@@ -212,6 +212,10 @@ struct Loader::Worker {
 };
 
 ANYLEAD_INLINE Loader::Loader(const SegmentCache& cache, const Selection& selection, const Options& options) {
+  ANYLEAD_CHECK((selection.per_item == 1 || selection.per_item == 2) && selection.items() <= Index{0xFFFFFFFF} &&
+                    selection.segments.size() % static_cast<std::size_t>(selection.per_item) == 0,
+                OptionError, "loader", "expected up to 2^32 - 1 items of one or two segments, found ",
+                selection.segments.size(), " segments in items of ", selection.per_item);
   ANYLEAD_CHECK(options.batch >= 1 && options.batch % selection.per_item == 0, OptionError, "loader",
                 "expected a batch of a multiple of ", selection.per_item, " segments, found ", options.batch);
   ANYLEAD_CHECK(options.prefetch >= 0 && options.prefetch <= 1024 && options.threads >= 1 && options.threads <= 1024,

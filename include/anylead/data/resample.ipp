@@ -15,24 +15,26 @@ struct Ratio {
   Index up, down;
 };
 
-/// The simplest fraction U/D within 1e-9 of to / from, by continued fractions.
+/// The first convergent U/D of the continued fraction of to / from that is within 1e-6 of it, or else the last with U and D up
+/// to 16384: it is within 1 / 16384.
 inline Ratio rate_ratio(double from_hz, double to_hz) {
-  constexpr Index kLargest = 65536;
+  constexpr Index kLargest = 16384;
   ANYLEAD_CHECK(from_hz > 0 && to_hz > 0 && std::isfinite(from_hz) && std::isfinite(to_hz), OptionError, "resample",
                 "expected two rates above 0 Hz, found ", from_hz, " and ", to_hz);
   const double ratio = to_hz / from_hz;
+  ANYLEAD_CHECK(ratio >= 1.0 / kLargest && ratio <= kLargest, OptionError, "resample", "expected rates of a ratio up to ",
+                kLargest, ", found ", from_hz, " and ", to_hz, " Hz");
   double rest = ratio;
   Index p0 = 0, q0 = 1, p1 = 1, q1 = 0;  // the last two convergents
-  for (int i = 0; i < 64 && rest < double(kLargest) + 1; ++i) {
+  while (q1 == 0 || p1 == 0 || std::abs(double(p1) / double(q1) - ratio) > 1e-6 * ratio) {
+    if (rest > kLargest + 0.5) break;  // the next term is too large, or infinite where the fraction ends
     const Index a = static_cast<Index>(std::floor(rest));
     const Index p = a * p1 + p0, q = a * q1 + q0;
     if (p > kLargest || q > kLargest) break;
     p0 = p1, q0 = q1, p1 = p, q1 = q;
-    if (p > 0 && std::abs(double(p) / double(q) - ratio) <= 1e-9 * ratio) return {p, q};
     rest = 1 / (rest - double(a));
   }
-  anylead::detail::fail<OptionError>(__FILE__, __LINE__, "resample", "no ratio of numbers up to ", kLargest, " leads from ",
-                                     from_hz, " Hz to ", to_hz, " Hz");
+  return {p1, q1};
 }
 
 /// Modified Bessel function of the first kind of order 0, by its power series (all terms positive: no cancellation).

@@ -244,7 +244,7 @@ class PatientNames {
  public:
   /// `made_up`: not a patient's name but a stand-in for an unknown one.
   Index number(const std::string& name, bool made_up) {
-    const auto [entry, fresh] = numbers_.try_emplace(name, static_cast<Index>(sets_.size()));
+    const auto [entry, fresh] = numbers_.try_emplace((made_up ? '-' : '+') + name, static_cast<Index>(sets_.size()));
     if (fresh) sets_.push_back({name, entry->second, made_up});
     return root(entry->second);
   }

@@ -34,8 +34,8 @@ struct PreparedRecord {
   std::vector<float> signal;    ///< [S, N, T]; absent leads are 0
   std::vector<Flag> present;    ///< [S, N]
   std::vector<Index> position;  ///< [S] segment p covers the seconds [p, p + 1) x SegmentOptions::seconds; ascending
-  std::uint64_t content =
-      0;                     ///< hash of the samples as recorded; 0 where all leads are flat and nothing tells recordings apart
+  /// Hash of the rate and of the model's leads with their gaps bridged; 0 where all of them are flat and tell nothing apart.
+  std::uint64_t content = 0;
   PreparationReport counts;  ///< of this recording
 
   Index size() const { return static_cast<Index>(position.size()); }
@@ -46,8 +46,8 @@ struct PreparedRecord {
 ///  2. short runs of invalid samples are bridged (@see bridge_gaps),
 ///  3. every lead comes to the model's rate (@see Resampler) and, if wished, to unit deviation (@see standardize),
 ///  4. consecutive pieces without overlap are cut from the first sample on; the remainder is left,
-///  5. a lead with an invalid sample left is absent in that segment: flag 0, all samples 0. A segment without a lead is
-///  dropped.
+///  5. a lead with an invalid sample left is absent in that segment (flag 0, all samples 0); a segment without a lead is
+///     dropped.
 class Segmenter {
  public:
   /// @throws OptionError for options outside their range.

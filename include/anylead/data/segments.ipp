@@ -55,7 +55,9 @@ ANYLEAD_INLINE PreparedRecord Segmenter::operator()(const Record& record) const 
   }
   out.content = varies ? content.value() : 0;
 
-  const Index total = resampled_length(record.samples, record.rate_hz, options_.rate_hz);
+  Index total = resampled_length(record.samples, record.rate_hz, options_.rate_hz);
+  for (const auto& row : rows)
+    if (!row.empty()) total = static_cast<Index>(row.size());  // may differ by one where the ratio of rates is not exact
   const Index pieces = total / samples_;
   const auto length = static_cast<std::size_t>(samples_);
   for (Index p = 0; p < pieces; ++p) {
@@ -96,7 +98,7 @@ ANYLEAD_INLINE std::vector<float> Segmenter::at_model_rate(std::span<const float
 
 ANYLEAD_INLINE std::shared_ptr<const Resampler> Segmenter::resampler(double rate_hz) const {
   const std::lock_guard lock(mutex_);
-  if (resamplers_.size() > 64 && !resamplers_.contains(rate_hz))
+  if (resamplers_.size() >= 8 && !resamplers_.contains(rate_hz))
     resamplers_.clear();  // files with absurd rates must not pile up
   auto& entry = resamplers_[rate_hz];
   if (!entry) entry = std::make_shared<const Resampler>(rate_hz, options_.rate_hz);
