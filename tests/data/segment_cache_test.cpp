@@ -3,10 +3,13 @@
 #include <sys/resource.h>
 
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
 #include <anylead/core/parallel.hpp>
+#include <anylead/core/random.hpp>
+#include <anylead/data/hash.hpp>
 #include <data/memory_source.hpp>
 #include <support/catch.hpp>
 
@@ -152,6 +155,37 @@ TEST_CASE("every truncation and every damaged byte of the index is found, and th
   }
 }
 
+TEST_CASE("an index of contradictions under a right checksum is a FormatError or harmless", "[data]") {
+  const TemporaryFolder folder;
+  const MemorySource source = {{make_record("a", "p", 1, 100, {"I"}), make_record("b", "q", 2, 100, {"V1"})}};
+  const std::string path =
+      cached_segments(source, folder.path(), {.leads = {"I", "V1"}, .rate_hz = 100, .seconds = 0.1}).path();
+  const std::string good = read_file(path);
+  const std::size_t index = 4096 + 30 * 2 * 10 * 4;
+  RandomSequence random({1, 0, site_key("test")});
+  Index refused = 0;
+  for (int i = 0; i < 3000; ++i) {
+    std::string bad = good;
+    for (std::uint32_t k = 1 + random.below(3); k > 0; --k)
+      bad[index + random.below(static_cast<std::uint32_t>(bad.size() - index))] =
+          static_cast<char>(random.below(3) * 127 + random.below(2));
+    Hash64 hash;
+    hash.add(bad.data() + index, bad.size() - index);
+    const std::uint64_t value = hash.value();
+    std::memcpy(bad.data() + 48, &value, sizeof value);
+    write_file(path, bad);
+    try {
+      const auto cache = SegmentCache::open(path);
+      for (Index s = 0; s < cache.size(); ++s) REQUIRE(cache.signal(s).size() == 20);
+      for (const auto& r : cache.records()) REQUIRE(static_cast<std::size_t>(r.patient) < cache.patients().size());
+    } catch (const FormatError&) {
+      ++refused;
+    }
+  }
+  CHECK(refused > 500);
+  CHECK(refused < 3000);
+}
+
 TEST_CASE("a full disk is an IoError and leaves no file", "[data]") {
   const TemporaryFolder folder;
   rlimit before;
@@ -177,6 +211,7 @@ TEST_CASE("a progress callback may stop the building", "[data]") {
 
 TEST_CASE("a folder that cannot be made is an IoError", "[data]") {
   CHECK_THROWS_AS(cached_segments(three_records(), "/dev/null/cache"), IoError);
+  CHECK_THROWS_AS(cached_segments(three_records(), ""), OptionError);
   CHECK_THROWS_AS(SegmentCache::open("/nowhere/file"), IoError);
   CHECK_THROWS_AS(SegmentCache::open("/tmp"), IoError);
 }

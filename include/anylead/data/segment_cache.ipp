@@ -316,7 +316,11 @@ class CacheWriter {
     report_.samples_bridged += r.counts.samples_bridged;
     if (r.size() == 0) return;
     records_.push_back({id, source, person, header_.segments, r.size(), rate_hz});
-    file_.write(r.signal.data(), r.signal.size() * sizeof(float));
+    segment_.resize(static_cast<std::size_t>(header_.leads * header_.samples));
+    for (Index s = 0; s < r.size(); ++s) {
+      r.copy_segment(s, segment_.data());
+      file_.write(segment_.data(), segment_.size() * sizeof(float));
+    }
     position_.insert(position_.end(), r.position.begin(), r.position.end());
     present_.insert(present_.end(), r.present.begin(), r.present.end());
     header_.segments += r.size();
@@ -382,6 +386,7 @@ class CacheWriter {
   std::vector<CachedRecord> records_;
   std::vector<Index> position_;
   std::vector<Flag> present_;
+  std::vector<float> segment_;  // [N, T] the one being written
   PatientNames patients_;
   std::unordered_map<std::uint64_t, Seen> by_content_;
 };
@@ -454,6 +459,7 @@ ANYLEAD_INLINE SegmentCache cached_segments(const SourceView& source, const std:
   const std::uint64_t key = cache_key(source, options);
   std::string digits(16, '0');
   for (int i = 0; i < 16; ++i) digits[static_cast<std::size_t>(i)] = "0123456789abcdef"[(key >> (60 - 4 * i)) & 15];
+  ANYLEAD_CHECK(!folder.empty(), OptionError, "segment cache", "the name of the folder is empty");
   std::error_code failure;
   std::filesystem::create_directories(folder, failure);
   if (failure) throw IoError(str(folder, ": cannot be created: ", failure.message()));

@@ -29,16 +29,28 @@ struct SegmentOptions {
   bool record_is_patient = false;                          ///< true: the reference, every recording is a patient of its own
 };
 
-/// The segments of one recording.
-struct PreparedRecord {
-  std::vector<float> signal;    ///< [S, N, T]; absent leads are 0
-  std::vector<Flag> present;    ///< [S, N]
+/// The segments of one recording. S segments of N leads and T samples. They are kept lead by lead and put together on demand: a
+/// day of two leads must not take the memory of twelve.
+class PreparedRecord {
+ public:
+  Index size() const { return static_cast<Index>(position.size()); }  ///< S
+
+  /// Writes segment s, [N, T]; absent leads are 0.
+  ANYLEAD_INLINE void copy_segment(Index s, float* to) const;
+
+  /// All segments, [S, N, T].
+  ANYLEAD_INLINE std::vector<float> signal() const;
+
   std::vector<Index> position;  ///< [S] segment p covers the seconds [p, p + 1) x SegmentOptions::seconds; ascending
+  std::vector<Flag> present;    ///< [S, N]
   /// Hash of the rate and of the model's leads with their gaps bridged; 0 where all of them are flat and tell nothing apart.
   std::uint64_t content = 0;
   PreparationReport counts;  ///< of this recording
 
-  Index size() const { return static_cast<Index>(position.size()); }
+ private:
+  friend class Segmenter;
+  std::vector<std::vector<float>> leads_;  // [N] at the model's rate; empty: missing
+  Index samples_ = 0;                      // T
 };
 
 /// Cuts recordings into segments of one form:

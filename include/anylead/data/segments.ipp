@@ -9,6 +9,23 @@
 
 namespace anylead::data {
 
+ANYLEAD_INLINE void PreparedRecord::copy_segment(Index s, float* to) const {
+  const Index leads = static_cast<Index>(leads_.size());
+  for (Index n = 0; n < leads; ++n, to += samples_) {
+    if (present[s * leads + n])
+      std::copy_n(leads_[n].data() + position[s] * samples_, samples_, to);
+    else
+      std::fill_n(to, samples_, 0.f);
+  }
+}
+
+ANYLEAD_INLINE std::vector<float> PreparedRecord::signal() const {
+  const std::size_t values = leads_.size() * static_cast<std::size_t>(samples_);
+  std::vector<float> all(static_cast<std::size_t>(size()) * values);
+  for (Index s = 0; s < size(); ++s) copy_segment(s, all.data() + static_cast<std::size_t>(s) * values);
+  return all;
+}
+
 ANYLEAD_INLINE Segmenter::Segmenter(const SegmentOptions& options) : options_(options), order_(options.leads) {
   ANYLEAD_CHECK(options.rate_hz >= 25 && options.rate_hz <= 1e5, OptionError, "segments",
                 "expected a rate from 25 Hz to 100 kHz, found ", options.rate_hz);
@@ -36,7 +53,9 @@ ANYLEAD_INLINE PreparedRecord Segmenter::operator()(const Record& record) const 
   Hash64 content;
   content.add(record.rate_hz);
   bool varies = false;
-  std::vector<std::vector<float>> rows(static_cast<std::size_t>(leads));  // at the model's rate; empty: missing
+  out.samples_ = samples_;
+  out.leads_.resize(static_cast<std::size_t>(leads));
+  auto& rows = out.leads_;
   Index missing = 0;
   for (Index n = 0; n < leads; ++n) {
     if (match.row[n] < 0) {
@@ -59,27 +78,21 @@ ANYLEAD_INLINE PreparedRecord Segmenter::operator()(const Record& record) const 
   for (const auto& row : rows)
     if (!row.empty()) total = static_cast<Index>(row.size());  // may differ by one where the ratio of rates is not exact
   const Index pieces = total / samples_;
-  const auto length = static_cast<std::size_t>(samples_);
   for (Index p = 0; p < pieces; ++p) {
-    const std::size_t first_value = out.signal.size(), first_flag = out.present.size();
-    out.signal.resize(first_value + static_cast<std::size_t>(leads) * length, 0.f);
-    out.present.resize(first_flag + static_cast<std::size_t>(leads), Flag{0});
     Index kept = 0;
-    for (Index n = 0; n < leads; ++n) {
-      if (rows[n].empty()) continue;
-      const std::span<const float> part(rows[n].data() + p * samples_, length);
-      if (!all_valid(part) || (options_.flat_is_absent && is_flat(part))) continue;
-      std::copy(part.begin(), part.end(), out.signal.begin() + static_cast<std::ptrdiff_t>(first_value) + n * samples_);
-      out.present[first_flag + static_cast<std::size_t>(n)] = 1;
-      ++kept;
+    for (const auto& row : rows) {
+      const std::span<const float> part(row.empty() ? nullptr : row.data() + p * samples_,
+                                        row.empty() ? 0 : static_cast<std::size_t>(samples_));
+      const bool usable = !part.empty() && all_valid(part) && !(options_.flat_is_absent && is_flat(part));
+      out.present.push_back(usable);
+      kept += usable;
     }
-    if (kept == 0) {
-      out.signal.resize(first_value);
-      out.present.resize(first_flag);
-      ++out.counts.segments_dropped;
-    } else {
+    if (kept > 0) {
       out.position.push_back(p);
       out.counts.leads_dropped += leads - missing - kept;
+    } else {
+      out.present.resize(out.present.size() - static_cast<std::size_t>(leads));
+      ++out.counts.segments_dropped;
     }
   }
   out.counts.segments = out.size();
