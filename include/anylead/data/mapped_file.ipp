@@ -51,8 +51,10 @@ ANYLEAD_INLINE void MappedFile::will_need(std::size_t offset, std::size_t bytes)
 
 ANYLEAD_INLINE AtomicFile::AtomicFile(const std::string& path) : path_(path) {
   static std::atomic<int> number{0};
-  temporary_ = str(path, ".", static_cast<long>(::getpid()), "-", number.fetch_add(1), ".part");
-  file_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  do {  // a name may be left over from a process that had this one's number and was killed
+    temporary_ = str(path, ".", static_cast<long>(::getpid()), "-", number.fetch_add(1), ".part");
+    file_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  } while (file_ < 0 && errno == EEXIST);
   if (file_ < 0) throw IoError(str(temporary_, ": cannot be created: ", std::strerror(errno)));
 }
 
