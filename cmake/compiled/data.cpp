@@ -1,5 +1,6 @@
 // The bodies of the data layer, once.
 #include <anylead/data/augment.hpp>
+#include <anylead/data/cached_segments.hpp>
 #include <anylead/data/loader.hpp>
 #include <anylead/data/mapped_file.hpp>
 #include <anylead/data/resample.hpp>
@@ -7,6 +8,7 @@
 #include <anylead/data/segments.hpp>
 
 #include <anylead/data/augment.ipp>
+#include <anylead/data/cached_segments.ipp>
 #include <anylead/data/loader.ipp>
 #include <anylead/data/mapped_file.ipp>
 #include <anylead/data/resample.ipp>

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include <anylead/data/cached_segments.hpp>
 #include <anylead/data/split.hpp>
 #include <data/memory_source.hpp>
 #include <support/catch.hpp>

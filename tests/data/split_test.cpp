@@ -4,6 +4,7 @@
 #include <limits>
 #include <set>
 
+#include <anylead/data/cached_segments.hpp>
 #include <data/memory_source.hpp>
 #include <support/catch.hpp>
 

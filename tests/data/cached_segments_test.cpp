@@ -1,4 +1,4 @@
-#include <anylead/data/segment_cache.hpp>
+#include <anylead/data/cached_segments.hpp>
 
 #include <sys/resource.h>
 
