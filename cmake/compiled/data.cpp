@@ -6,6 +6,7 @@
 #include <anylead/data/resample.hpp>
 #include <anylead/data/segment_cache.hpp>
 #include <anylead/data/segments.hpp>
+#include <anylead/data/synthetic.hpp>
 
 #include <anylead/data/augment.ipp>
 #include <anylead/data/cached_segments.ipp>
@@ -14,3 +15,4 @@
 #include <anylead/data/resample.ipp>
 #include <anylead/data/segment_cache.ipp>
 #include <anylead/data/segments.ipp>
+#include <anylead/data/synthetic.ipp>

@@ -22,17 +22,17 @@ struct TimeSpan {
 
 /// What is drawn. Only `signal`, `samples`, `rate_hz` and `leads` are needed.
 struct EcgStrip {
-  std::vector<float> signal;       ///< [C, T] millivolt; NaN: no value, a gap
-  Index samples = 0;               ///< T
-  double rate_hz = 0;              ///< samples per second
-  std::vector<std::string> leads;  ///< [C] names
-  std::string title;
-  std::string caption;                     ///< second line: patient, diagnosis
-  EcgLayout layout = EcgLayout::standard;  ///< without all twelve standard leads the rows are stacked, whatever is asked for
-  std::vector<Flag> masked_leads;          ///< [C] 1: greyed and hatched; empty: none
-  std::vector<TimeSpan> masked_spans;      ///< translucent bands over all leads
-  double from_seconds = 0;                 ///< first second shown
-  double seconds = 10;                     ///< seconds shown at most
+  std::vector<float> signal = {};       ///< [C, T] millivolt; NaN: no value, a gap
+  Index samples = 0;                    ///< T
+  double rate_hz = 0;                   ///< samples per second
+  std::vector<std::string> leads = {};  ///< [C] names
+  std::string title = {};
+  std::string caption = {};                 ///< second line: patient, diagnosis
+  EcgLayout layout = EcgLayout::standard;   ///< without all twelve standard leads the rows are stacked, whatever is asked for
+  std::vector<Flag> masked_leads = {};      ///< [C] 1: greyed and hatched; empty: none
+  std::vector<TimeSpan> masked_spans = {};  ///< translucent bands over all leads
+  double from_seconds = 0;                  ///< first second shown
+  double seconds = 10;                      ///< seconds shown at most
   double mm_per_mv = 10;
   bool embedded = false;  ///< for a page whose style sheet contains svg_theme(), instead of a file of its own
 };
