@@ -90,7 +90,7 @@ struct ContrastColumnsPass {
       T shrink = 0;  // along the context itself: the cosine does not change with its length
       for (Index n = 0; n <= d.negatives; ++n) {
         if (a[n] == T(0)) continue;
-        const Index j = n == 0 ? r : negatives[n - 1];
+        const Index j = n == 0 ? r : negatives[r * d.negatives + n - 1];
         const T bounded = std::max(eps, target_norm[j]), cross = a[n] / (own_bounded * bounded), cosine = l[n] * temperature;
         shrink += a[n] * cosine;
         const T back = target_norm[j] > eps ? a[n] * cosine / (bounded * bounded) : T(0);

@@ -11,7 +11,7 @@ template <Real T>
 class LayerNorm {
  public:
   LayerNorm() = default;
-  explicit LayerNorm(Index width, float epsilon = 1e-5f)
+  explicit LayerNorm(Index width, double epsilon = 1e-5)
       : epsilon_(epsilon), weight_({width}, Init::ones()), bias_({width}, Init::zeros()) {}
 
   /// x: [..., C] -> [..., C].
@@ -29,7 +29,7 @@ class LayerNorm {
   }
 
  private:
-  float epsilon_ = 1e-5f;
+  double epsilon_ = 1e-5;
   Parameter<T> weight_, bias_;
 };
 

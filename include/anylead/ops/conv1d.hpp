@@ -51,7 +51,7 @@ Var<T> conv1d(const Var<T>& x, const Var<T>& weight, const Var<T>& bias = {}, Co
 /// @see conv1d, group_norm, layer_norm, gelu
 template <Real T>
 Var<T> conv1d_norm_gelu(const Var<T>& x, const Var<T>& weight, const Var<T>& bias, Conv1dOptions options, BlockNorm norm,
-                        const Var<T>& norm_weight = {}, const Var<T>& norm_bias = {}, float eps = 1e-5f) {
+                        const Var<T>& norm_weight = {}, const Var<T>& norm_bias = {}, double eps = 1e-5) {
   const Conv1dDims d = detail::conv1d_dims("conv1d_norm_gelu", x, weight, bias, options);
   const bool normed = norm != BlockNorm::none;
   ANYLEAD_CHECK(norm_weight.defined() == normed && norm_bias.defined() == normed &&

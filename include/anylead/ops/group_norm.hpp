@@ -9,7 +9,7 @@ namespace anylead::ops {
 /// biased variance, in two passes (the baseline of an ECG is large against its spread). x, y: [B, T, C]; weight, bias: [C].
 /// Keeps x, mean and 1 / deviation. @throws ShapeError. Reference: Wu and He 2018, eq. 1-7.
 template <Real T>
-Var<T> group_norm(const Var<T>& x, const Var<T>& weight, const Var<T>& bias, Index groups, float eps = 1e-5f) {
+Var<T> group_norm(const Var<T>& x, const Var<T>& weight, const Var<T>& bias, Index groups, double eps = 1e-5) {
   ANYLEAD_CHECK(x.shape().rank() == 3, ShapeError, "group_norm", "expected x [B, T, C], found ", x.shape());
   const GroupNormDims d = {x.shape()[0], x.shape()[1], x.shape()[2], groups};
   ANYLEAD_CHECK(groups > 0 && d.channels % groups == 0, ShapeError, "group_norm", d.channels, " channels in ", groups,

@@ -22,7 +22,7 @@ RowDims layer_norm_dims(std::string_view name, const Var<T>& x, const Var<T>& we
 /// y = (x - mean) / sqrt(var + eps) * weight + bias over the last axis, biased variance. x, y: [..., C]; weight, bias: [C].
 /// Keeps x, mean and 1 / deviation. @throws ShapeError. Reference: Ba et al. 2016, eq. 3.
 template <Real T>
-Var<T> layer_norm(const Var<T>& x, const Var<T>& weight, const Var<T>& bias, float eps = 1e-5f) {
+Var<T> layer_norm(const Var<T>& x, const Var<T>& weight, const Var<T>& bias, double eps = 1e-5) {
   const RowDims d = detail::layer_norm_dims("layer_norm", x, weight, bias);
   Tensor<T> y = Tensor<T>::like(x.value());
   const Tensor<T> mean({d.rows}, x.device()), rstd({d.rows}, x.device());
@@ -38,7 +38,7 @@ Var<T> layer_norm(const Var<T>& x, const Var<T>& weight, const Var<T>& bias, flo
 /// Keeps the sum, mean and 1 / deviation. @throws ShapeError
 template <Real T>
 Var<T> residual_norm(const Var<T>& x, const Var<T>& a, Dropout dropout, const Var<T>& weight, const Var<T>& bias,
-                     float eps = 1e-5f) {
+                     double eps = 1e-5) {
   const RowDims d = detail::layer_norm_dims("residual_norm", x, weight, bias);
   ANYLEAD_CHECK(a.shape() == x.shape(), ShapeError, "residual_norm", "x ", x.shape(), ", a ", a.shape());
   detail::check_devices("residual_norm", x, a);

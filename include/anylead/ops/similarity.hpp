@@ -19,7 +19,7 @@ Var<T> log_softmax(const Var<T>& x) {
 /// y = <a, b> / (max(|a|, eps) max(|b|, eps)) over the last axis; a: [..., C], b: [S, ..., C] or of a's shape; y: b's shape
 /// without the last axis. Keeps a, b and y. @throws ShapeError
 template <Real T>
-Var<T> cosine_similarity(const Var<T>& a, const Var<T>& b, float eps = 1e-8f) {
+Var<T> cosine_similarity(const Var<T>& a, const Var<T>& b, double eps = 1e-8) {
   const RowDims d = {a.shape().rows(), a.shape()[-1]};
   const bool repeated = b.shape().rank() == a.shape().rank() + 1;
   bool fits = b.shape().rank() >= a.shape().rank() && (repeated || b.shape().rank() == a.shape().rank());

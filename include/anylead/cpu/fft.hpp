@@ -1,0 +1,92 @@
+// Fourier transforms of many signals at once: lane i of a vector belongs to signal i, so no shuffle is ever needed.
+#pragma once
+
+#include <cmath>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include <anylead/cpu/simd.hpp>
+
+namespace anylead::cpu_ops {
+
+/// A complex transform of n values, n a power of two: X(f) = sum_t x(t) exp(-2 pi i f t / n).
+/// In place, radix 4 (and one radix 2), decimation in frequency; X(f) ends at place position(f).
+template <class T>
+class Fft {
+ public:
+  explicit Fft(Index n) : n_(n), cosine_(static_cast<std::size_t>(n)), sine_(cosine_.size()), position_(cosine_.size()) {
+    for (Index i = 0; i < n; ++i) {
+      const double angle = 6.283185307179586476925 * static_cast<double>(i) / static_cast<double>(n);
+      cosine_[static_cast<std::size_t>(i)] = static_cast<T>(std::cos(angle));
+      sine_[static_cast<std::size_t>(i)] = static_cast<T>(std::sin(angle));
+      position_[static_cast<std::size_t>(i)] = static_cast<Index32>(place(i, n));
+    }
+  }
+
+  Index size() const { return n_; }
+  /// Where X(f) is, 0 <= f < n.
+  Index position(Index f) const { return position_[static_cast<std::size_t>(f)]; }
+
+  /// re, im: n vectors each, in place. The inverse, times n, is the same with re and im exchanged.
+  ANYLEAD_SIMD void run(T* re, T* im) const {
+    Index m = n_;
+    for (; m >= 4; m /= 4)
+      for (Index block = 0; block < n_; block += m) radix4(re + block * kLanes<T>, im + block * kLanes<T>, m / 4, n_ / m);
+    if (m == 2)
+      for (Index i = 0; i < n_; i += 2) {
+        T *r = re + i * kLanes<T>, *s = im + i * kLanes<T>;
+        const Vec<T> r0 = load(r), r1 = load(r + kLanes<T>), s0 = load(s), s1 = load(s + kLanes<T>);
+        store(r, r0 + r1);
+        store(s, s0 + s1);
+        store(r + kLanes<T>, r0 - r1);
+        store(s + kLanes<T>, s0 - s1);
+      }
+  }
+
+ private:
+  static Index place(Index f, Index n) { return n <= 2 ? f : f % 4 * (n / 4) + place(f / 4, n / 4); }
+
+  /// One round on 4 q values: y_r(j) = w^(r j) sum_s (-i)^(r s) x(j + s q), w = exp(-2 pi i / (4 q)); `step` n-ths of a turn
+  /// make one step of w.
+  ANYLEAD_SIMD void radix4(T* re, T* im, Index q, Index step) const {
+    const Index quarter = q * kLanes<T>;
+    for (Index j = 0; j < q; ++j, re += kLanes<T>, im += kLanes<T>) {
+      const Vec<T> r0 = load(re), r1 = load(re + quarter), r2 = load(re + 2 * quarter), r3 = load(re + 3 * quarter);
+      const Vec<T> s0 = load(im), s1 = load(im + quarter), s2 = load(im + 2 * quarter), s3 = load(im + 3 * quarter);
+      const Vec<T> ra = r0 + r2, sa = s0 + s2, rb = r0 - r2, sb = s0 - s2;
+      const Vec<T> rc = r1 + r3, sc = s1 + s3, rd = s1 - s3, sd = r3 - r1;  // d = -i (x1 - x3)
+      store(re, ra + rc);
+      store(im, sa + sc);
+      turn(re + quarter, im + quarter, rb + rd, sb + sd, j * step);
+      turn(re + 2 * quarter, im + 2 * quarter, ra - rc, sa - sc, 2 * j * step);
+      turn(re + 3 * quarter, im + 3 * quarter, rb - rd, sb - sd, 3 * j * step);
+    }
+  }
+
+  /// Stores x exp(-2 pi i k / n).
+  ANYLEAD_SIMD void turn(T* re, T* im, const Vec<T>& r, const Vec<T>& s, Index k) const {
+    const T c = cosine_[static_cast<std::size_t>(k)], d = sine_[static_cast<std::size_t>(k)];
+    store(re, r * c + s * d);
+    store(im, s * c - r * d);
+  }
+
+  Index n_;
+  std::vector<T> cosine_, sine_;
+  std::vector<Index32> position_;
+};
+
+/// The transform of 2^log2_size values, made at its first use and kept.
+template <class T>
+const Fft<T>& fft(Index log2_size) {
+  struct Made {
+    std::once_flag once;
+    std::unique_ptr<const Fft<T>> fft;
+  };
+  static Made made[31];
+  Made& mine = made[log2_size];
+  std::call_once(mine.once, [&] { mine.fft = std::make_unique<const Fft<T>>(Index{1} << log2_size); });
+  return *mine.fft;
+}
+
+}  // namespace anylead::cpu_ops
