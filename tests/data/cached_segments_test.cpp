@@ -243,6 +243,10 @@ TEST_CASE("of equal recordings the first is used, and all their patients are one
   const auto apart = cached_segments(source, folder.path(), {.drop_duplicates = false, .record_is_patient = true});
   CHECK(apart.patients().size() == 3);
 
+  source.edition = 3;
+  source.records[0].patient = "5";  // 5 and 7 are names of one
+  CHECK(cached_segments(source, folder.path()).patients() == std::vector<std::string>{"5"});
+
   source.edition = 2;
   source.records[2].rate_hz = 250;  // the same numbers at another rate are another signal
   CHECK(cached_segments(source, folder.path()).records().size() == 3);

@@ -1,7 +1,9 @@
 #include <anylead/data/loader.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <numeric>
+#include <thread>
 
 #include <anylead/data/cached_segments.hpp>
 #include <anylead/data/split.hpp>
@@ -146,6 +148,16 @@ TEST_CASE("another seed gives another order and other noise", "[data]") {
   CHECK(a.signal != four.next().signal);
 }
 
+TEST_CASE("a segment gets other noise in each epoch", "[data]") {
+  const Collection c;
+  Loader loader(c.cache, single_segments(c.cache), {.batch = 46, .shuffle = false, .augmentations = {Emg{}}});
+  const Batch first = loader.next();
+  const Batch second = loader.next();
+  CHECK(first.number == second.number);
+  CHECK(first.signal != second.signal);
+  CHECK(first.signal[2 * 50] == 0);  // V1 is absent
+}
+
 TEST_CASE("a restored loader continues bit for bit", "[data]") {
   const Collection c;
   const auto pairs = segment_pairs(c.cache);
@@ -189,6 +201,17 @@ TEST_CASE("in the steady state the memory of batches is used again", "[data]") {
   std::vector<std::vector<const void*>> known;
   for (Index i = 0; i < 8; ++i) known.push_back(memory(loader.next()));
   for (Index i = 0; i < 40; ++i) CHECK(std::find(known.begin(), known.end(), memory(loader.next())) != known.end());
+}
+
+TEST_CASE("a batch stays as it is until the next one is asked for", "[data]") {
+  const Collection c;
+  Loader loader(c.cache, segment_pairs(c.cache), {.batch = 4, .prefetch = 2, .threads = 2});
+  for (Index i = 0; i < 6; ++i) {
+    const Batch& batch = loader.next();
+    const Batch copy = batch;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the threads fill every slot they may
+    CHECK(equal(batch, copy));
+  }
 }
 
 TEST_CASE("a loader may end at any moment", "[data]") {
