@@ -5,3 +5,4 @@
 #include <anylead/io/atomic_file.hpp>
 #include <anylead/io/bytes.hpp>
 #include <anylead/io/safetensors.hpp>
+#include <anylead/io/torch_pickle.hpp>

@@ -7,11 +7,11 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -145,7 +145,7 @@ class Arrays {
 
  private:
   std::vector<value_type> items_;
-  std::unordered_map<std::string, std::size_t> position_;
+  std::map<std::string, std::size_t> position_;  // a tree: no choice of names makes it slow
 };
 
 template <class Stored, class T, class Decode>

@@ -4,7 +4,8 @@
 #include <cstdint>
 #include <numeric>
 #include <optional>
-#include <unordered_set>
+#include <set>
+#include <unordered_map>
 
 #include <nlohmann/json.hpp>
 
@@ -132,7 +133,7 @@ class SafetensorsHeader {
   std::string file_;
   At at_ = At::start;
   std::string name_, field_;
-  std::unordered_set<std::string> names_;
+  std::set<std::string> names_;
 };
 
 }  // namespace detail
