@@ -363,8 +363,8 @@ void conv1d_fft_backward(const Conv1dDims& d, Index out_time, Grad<T> dx, Grad<T
   parallel_for(d.groups, 1, [&](Index begin, Index end) {
     const detail::FftGroup<T> group(p);
     for (Index g = begin; g < end; ++g) {
-      const T *dy_group = dy + g * p.group_out, *x_group = x + g * p.group_in;
-      const Index first_tap = g * p.group_out * tap_stride;
+      const Index first_in = g * p.group_in, first_out = g * p.group_out;
+      const Index first_tap = first_out * tap_stride;
       if (dx) {
         const Index blocks = p.blocks(d.time), rows = d.batch * blocks;
         const auto outputs = group.template spectra<detail::OutputSpectra>(rows * p.out_blocks);
@@ -372,7 +372,7 @@ void conv1d_fft_backward(const Conv1dDims& d, Index out_time, Grad<T> dx, Grad<T
         const auto results = group.template spectra<detail::ResultSpectra>(rows);
         group.transform(outputs, rows * p.out_blocks, [&](Index i) {
           const Index row = i / p.out_blocks, v = i % p.out_blocks;
-          return p.output_around(dy_group + row / blocks * out_time * d.out + v * kLanes<T>, row % blocks,
+          return p.output_around(dy + row / blocks * out_time * d.out + first_out + v * kLanes<T>, row % blocks,
                                  p.lanes(p.group_out, v));
         });
         for (Index v = 0; v < p.in_blocks; ++v) {
@@ -381,10 +381,11 @@ void conv1d_fft_backward(const Conv1dDims& d, Index out_time, Grad<T> dx, Grad<T
             return p.taps(weight + first_tap + k * tap_stride + v * kLanes<T> * d.taps, d.taps, false, lanes);
           });
           group.products(rows, p.group_out, results, {outputs, p.out_blocks}, false, taps, 0, 1);
-          T* to = dx.data + g * p.group_in + v * kLanes<T>;
           group.inverse(
               results, rows,
-              [&](Index row) { return p.input_gradient(to + row / blocks * d.time * d.in, row % blocks, lanes); },
+              [&](Index row) {
+                return p.input_gradient(dx.data + row / blocks * d.time * d.in + first_in + v * kLanes<T>, row % blocks, lanes);
+              },
               static_cast<const T*>(nullptr), dx.accumulates());
         }
       }
@@ -395,12 +396,12 @@ void conv1d_fft_backward(const Conv1dDims& d, Index out_time, Grad<T> dx, Grad<T
         const auto results = group.template spectra<detail::ResultSpectra>(p.group_out);
         group.transform(outputs, rows * p.out_blocks, [&](Index i) {
           const Index row = i / p.out_blocks, v = i % p.out_blocks;
-          return p.output(dy_group + row / blocks * out_time * d.out + v * kLanes<T>, row % blocks, true,
+          return p.output(dy + row / blocks * out_time * d.out + first_out + v * kLanes<T>, row % blocks, true,
                           p.lanes(p.group_out, v));
         });
         group.transform(inputs, rows * p.in_blocks, [&](Index i) {
           const Index row = i / p.in_blocks, v = i % p.in_blocks;
-          return p.input(x_group + row / blocks * d.time * d.in + v * kLanes<T>, row % blocks, p.lanes(p.group_in, v));
+          return p.input(x + row / blocks * d.time * d.in + first_in + v * kLanes<T>, row % blocks, p.lanes(p.group_in, v));
         });
         for (Index v = 0; v < p.in_blocks; ++v) {
           group.products(p.group_out, rows, results, {outputs, p.out_blocks}, true, inputs, v, p.in_blocks);
