@@ -88,8 +88,10 @@ int main(int argc, char** argv) try {
     anylead::append(figures, anylead::str("<a href=\"", name, ".svg\"><img loading=\"lazy\" src=\"", name, ".svg\" alt=\"",
                                           report::escape(title), "\"></a>\n"));
   };
+  std::uint64_t patient = seed;  // another one for each class
   for (const data::SyntheticClass& shown : data::kSyntheticClasses)
-    draw(std::string(shown.abbreviation), anylead::str(shown.abbreviation, ": ", shown.name), example_of(shown.code, seed));
+    draw(std::string(shown.abbreviation), anylead::str(shown.abbreviation, ": ", shown.name),
+         example_of(shown.code, patient++));
   if (records > 0) {
     const data::SyntheticCohort cohort({.patients = records, .records_per_patient = 1, .seed = seed});
     for (anylead::Index i = 0; i < records; ++i) draw(anylead::str("record_", i), cohort.id(i), cohort.read(i));

@@ -56,17 +56,17 @@ ANYLEAD_INLINE void add_complex(Dipole& dipole, const Patient& patient, const Co
 ANYLEAD_INLINE void add_fibrillation(Dipole& dipole, const Patient& patient, double size, Index samples, double rate_hz,
                                      RandomSequence& random) {
   const double pi2 = 6.283185307179586;
-  const double deviation = random.uniform(0.3, 0.6), slow = random.uniform(0.15, 0.35), phase = random.uniform(0, pi2);
-  const double swing = random.uniform(0.25, 0.45), swing_hz = random.uniform(0.4, 0.9), swing_phase = random.uniform(0, pi2);
+  const double deviation = random.uniform(0.4, 0.8), slow = random.uniform(0.15, 0.35), phase = random.uniform(0, pi2);
+  const double swing = random.uniform(0.35, 0.55), swing_hz = random.uniform(0.4, 0.9), swing_phase = random.uniform(0, pi2);
   const double wander_hz = random.uniform(1.1, 1.9), wander_phase = random.uniform(0, pi2);
   for (Index i = 0; i < samples; ++i) {
     const double t = double(i) / rate_hz;
     const double theta = pi2 * patient.atrial_rate * t + deviation / slow * std::sin(pi2 * slow * t + phase) +
-                         0.7 * std::sin(pi2 * wander_hz * t + wander_phase);
+                         1.1 * std::sin(pi2 * wander_hz * t + wander_phase);
     const double twice = 2 * std::cos(theta);
     double before = 0, sine = std::sin(theta), sum = 0;
     for (int k = 1; k <= 5; ++k) {  // sin((k + 1) theta) = 2 cos(theta) sin(k theta) - sin((k - 1) theta)
-      sum += sine / k * std::exp(-0.25 * (k - 1));
+      sum += sine / k * std::exp(-0.6 * (k - 1));
       const double next = twice * sine - before;
       before = sine;
       sine = next;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <string_view>
 
 #include <anylead/data/synthetic_model.hpp>
@@ -63,7 +64,7 @@ ANYLEAD_INLINE Vector turned_horizontal(Vector v, double degrees) {
 }
 
 /// Area under the waves (times 2.5).
-ANYLEAD_INLINE Vector net(const Waves& waves) {
+ANYLEAD_INLINE Vector net(std::span<const Wave> waves) {
   Vector sum{};
   for (const Wave& w : waves) sum = sum + (w.rise + w.fall) * w.v;
   return sum;
@@ -99,8 +100,8 @@ ANYLEAD_INLINE Waves qrs_shape(Conduction conduction) {
   switch (conduction) {
     case Conduction::lbbb:  // from right to left, slow and notched; no septal q
       return {{-0.038, 0.010, 0.012, {0.25, 0.15, -0.06}},
-              {-0.006, 0.016, 0.018, {0.85, 0.40, 0.70}},
-              {0.040, 0.018, 0.017, {0.95, 0.20, 0.60}},
+              {-0.006, 0.016, 0.018, {0.85, 0.40, 0.85}},
+              {0.036, 0.019, 0.017, {0.95, 0.20, 0.78}},
               {0.070, 0.014, 0.011, {0.25, 0.00, 0.20}}};
     case Conduction::rbbb:  // the left side in time, the right side late: towards the right and the front
       return {{-0.022, 0.007, 0.007, {-0.16, -0.08, -0.28}},
@@ -223,13 +224,18 @@ ANYLEAD_INLINE Conditions conditions_of(std::string_view code, bool coin) {
   return c;
 }
 
+/// Waves that the frontal axis is that of: in right bundle branch block all but the late one.
+ANYLEAD_INLINE std::span<Wave> part_with_axis(Conduction conduction, Waves& qrs) {
+  return std::span<Wave>(qrs).first(qrs.size() - (conduction == Conduction::rbbb ? 1 : 0));
+}
+
 /// The conducted QRS: shape, then progression of R, frontal axis, Q waves.
 ANYLEAD_INLINE void make_normal_complex(Patient& p, RandomSequence& random) {
   const Conditions& c = p.conditions;
   Complex& beat = p.normal;
   beat.qrs = qrs_shape(c.conduction);
   const bool wide = c.conduction == Conduction::lbbb || c.conduction == Conduction::rbbb || c.conduction == Conduction::nsivcb;
-  const double width = wide ? random.uniform(1.0, 1.12) : random.uniform(0.94, 1.1);
+  const double width = wide ? random.uniform(0.97, 1.06) : random.uniform(0.94, 1.1);
   for (Wave& w : beat.qrs) {
     w.at *= width;
     w.rise *= width;
@@ -255,13 +261,16 @@ ANYLEAD_INLINE void make_normal_complex(Patient& p, RandomSequence& random) {
   double target = std::clamp(random.normal(52 - 0.35 * (p.age - 45), 18), -5.0, 80.0);
   if (c.conduction == Conduction::lbbb) target = random.uniform(-22, 30);
   if (c.axis == Axis::left) target = random.uniform(-58, -38);
-  if (c.axis == Axis::right) target = random.uniform(103, 135);
+  if (c.axis == Axis::right) target = random.uniform(100, 122);
   if (c.conduction == Conduction::lafb) target = random.uniform(-68, -50);
-  const double before = frontal_axis(p.field, net(beat.qrs));
+  if (c.axis == Axis::right) beat.qrs.insert(beat.qrs.begin(), {-0.010, 0.010, 0.009, {0.75, 0.05, 0.05}});  // keeps R in V6
+  const std::span<Wave> counted = part_with_axis(c.conduction, beat.qrs);
+  const bool first_stays = c.conduction == Conduction::lafb || c.axis == Axis::right;
+  const std::span<Wave> turned = counted.subspan(first_stays ? 1 : 0);
+  const double before = frontal_axis(p.field, net(counted));
   for (int step = 0; step < 6; ++step) {  // the lead field is not orthogonal, so that one turn does not suffice
-    const double turn = std::remainder(target - frontal_axis(p.field, net(beat.qrs)), 360.0);
-    for (std::size_t w = c.conduction == Conduction::lafb ? 1 : 0; w < beat.qrs.size(); ++w)
-      beat.qrs[w].v = turned_frontal(beat.qrs[w].v, turn);
+    const double turn = std::remainder(target - frontal_axis(p.field, net(counted)), 360.0);
+    for (Wave& w : turned) w.v = turned_frontal(w.v, turn);
   }
 
   // Repolarisation follows the axis half the way.
@@ -274,9 +283,9 @@ ANYLEAD_INLINE void make_normal_complex(Patient& p, RandomSequence& random) {
   if (c.t_wave == TWave::flat) beat.t = 0.16 * beat.t;
   const std::uint32_t place = random.below(3);
   if (c.t_wave == TWave::inverted)
-    beat.t = place == 0   ? Vector{-0.26, 0.06, 0.02}    // lateral
-             : place == 1 ? Vector{-0.16, 0.10, 0.20}    // anterior
-                          : Vector{0.16, -0.26, -0.16};  // inferior
+    beat.t = place == 0   ? Vector{-0.32, 0.06, 0.02}    // lateral
+             : place == 1 ? Vector{-0.20, 0.10, 0.26}    // anterior
+                          : Vector{0.16, -0.32, -0.16};  // inferior
   if (c.q_wave) {
     if (place == 0) {  // inferior: the first 40 ms point up
       for (Wave& w : beat.qrs) w.v.y += 0.12;
@@ -284,7 +293,7 @@ ANYLEAD_INLINE void make_normal_complex(Patient& p, RandomSequence& random) {
       beat.qrs.push_back({-0.020, 0.011, 0.009, {0.06, -0.52, -0.02}});
     } else if (place == 1) {  // anteroseptal: no force to the front
       beat.qrs[0].v = {0.06, -0.02, 0.10};
-      beat.qrs.push_back({-0.018, 0.011, 0.010, {0.04, 0.02, 0.62}});
+      beat.qrs.push_back({-0.004, 0.014, 0.013, {-0.05, 0.02, 0.62}});
     } else {  // lateral: the first 40 ms point to the right
       beat.qrs[0].v = {-0.20, 0.02, -0.20};
       beat.qrs.push_back({-0.020, 0.011, 0.009, {-0.62, 0.04, 0.0}});
@@ -309,7 +318,7 @@ ANYLEAD_INLINE Patient make_patient(RandomSequence& random, double diseased, std
   }
 
   make_normal_complex(p, random);
-  p.frontal_axis = frontal_axis(p.field, net(p.normal.qrs));
+  p.frontal_axis = frontal_axis(p.field, net(part_with_axis(c.conduction, p.normal.qrs)));
 
   const std::uint32_t origin = random.below(3);  // outflow tract, left free wall, apex
   const Vector directions[] = {{0.40, 1.05, 0.62}, {-0.95, 0.50, -0.75}, {0.55, -0.95, 0.62}};
@@ -337,7 +346,8 @@ ANYLEAD_INLINE Patient make_patient(RandomSequence& random, double diseased, std
   scale(p.premature, std::clamp(size, 0.5, 1.1));
   scale(p.paced, std::clamp(size, 0.5, 1.1));
 
-  const double p_size = random.uniform(0.75, 1.25), p_width = random.uniform(0.92, 1.1), p_turn = random.normal(0, 6);
+  const double p_size = random.uniform(0.75, 1.25) * (c.low_voltage ? 0.65 : 1), p_width = random.uniform(0.92, 1.1),
+               p_turn = random.normal(0, 6);
   p.p = {{-0.014 * p_width, 0.0165 * p_width, 0.017 * p_width, p_size * turned_frontal({0.050, 0.085, -0.045}, p_turn)},
          {0.014 * p_width, 0.017 * p_width, 0.0165 * p_width, p_size * turned_frontal({0.075, 0.050, 0.030}, p_turn)}};
   p.ectopic_p = {{-0.010, 0.015, 0.015, {0.030, -0.050, -0.050}}, {0.012, 0.015, 0.015, {0.060, -0.045, 0.030}}};
@@ -349,7 +359,7 @@ ANYLEAD_INLINE Patient make_patient(RandomSequence& random, double diseased, std
   p.u = random.uniform() < 0.4 ? random.uniform(0.5, 1) : 0;
   p.respiration = random.uniform(0.2, 0.3);
   p.atrial_rate = random.uniform(5.2, 7.5);
-  p.atrial_size = random.uniform(0.7, 1.5);
+  p.atrial_size = random.uniform(0.8, 1.5);
   return p;
 }
 

@@ -20,8 +20,9 @@ inline constexpr int kColumn = 2;  // two extremes side by side
 /// A part of one lead in its place on the paper.
 struct StripCell {
   Index lead;
-  double begin, end;  ///< seconds of the recording
-  double x, y;        ///< where the second `begin` and 0 mV are
+  double begin, end;   ///< seconds of the recording
+  double x, y;         ///< where the second `begin` and 0 mV are
+  double top, bottom;  ///< of the row
 };
 
 /// Appends `M x y l dx dy ...` through points of whole numbers with ascending x, leaving out those that are closer than 0.05 mm
@@ -173,11 +174,11 @@ ANYLEAD_INLINE std::string ecg_strip(const EcgStrip& strip) {
       rows.emplace_back();
       for (std::size_t q = 0; q < 4; ++q)
         rows.back().push_back(
-            {standard[3 * q + r], from + double(q) * (to - from) / 4, from + double(q + 1) * (to - from) / 4, 0, 0});
+            {standard[3 * q + r], from + double(q) * (to - from) / 4, from + double(q + 1) * (to - from) / 4, 0, 0, 0, 0});
     }
-    rows.push_back({{standard[1], from, to, 0, 0}});
+    rows.push_back({{standard[1], from, to, 0, 0, 0, 0}});
   } else {
-    for (Index c = 0; c < channels; ++c) rows.push_back({{c, from, to, 0, 0}});
+    for (Index c = 0; c < channels; ++c) rows.push_back({{c, from, to, 0, 0, 0, 0}});
   }
 
   // Places: margins 5 mm, title above, 10 mm for the pulse before the traces. All are multiples of 5 mm, so that 0 mV and every
@@ -197,6 +198,8 @@ ANYLEAD_INLINE std::string ecg_strip(const EcgStrip& strip) {
     for (StripCell& cell : row) {
       cell.x = start + (cell.begin - from) * kUnitsPerSecond;
       cell.y = bottom + whole(up);
+      cell.top = bottom;
+      cell.bottom = bottom + whole(up) + whole(down);
     }
     bottom += whole(up) + whole(down);
   }
@@ -233,9 +236,10 @@ ANYLEAD_INLINE std::string ecg_strip(const EcgStrip& strip) {
     for (const StripCell& cell : rows[r]) {
       const bool masked = !strip.masked_leads.empty() && strip.masked_leads[cell.lead] != 0;
       const double cell_width = (cell.end - cell.begin) * kUnitsPerSecond;
-      if (masked) {  // the veil takes its row's room: 8 mm above and 4 mm below the zero line
-        svg.rect(cell.x, cell.y - 8 * mm, cell_width, 12 * mm, "veil", str("lead ", strip.leads[cell.lead], " is masked"));
-        svg.path(hatching(cell.x, cell.y - 8 * mm, cell_width, 12 * mm), "hatch");
+      if (masked) {
+        const double y = cell.top + mm, tall = cell.bottom - cell.top - 2 * mm;
+        svg.rect(cell.x, y, cell_width, tall, "veil", str("lead ", strip.leads[cell.lead], " is masked"));
+        svg.path(hatching(cell.x, y, cell_width, tall), "hatch");
       }
       const std::string trace = trace_path(strip, cell, top, bottom);
       if (!trace.empty()) svg.path(trace, masked ? "pale" : "trace");
@@ -243,29 +247,27 @@ ANYLEAD_INLINE std::string ecg_strip(const EcgStrip& strip) {
     }
   }
   for (const auto& row : rows)  // labels last, over all traces
-    for (const StripCell& cell : row) svg.text(cell.x + 1.2 * mm, cell.y - 5.4 * mm, strip.leads[cell.lead], "label halo");
+    for (const StripCell& cell : row) svg.text(cell.x + 1.2 * mm, cell.y - 7 * mm, strip.leads[cell.lead], "label halo");
 
   if (titled) {
     svg.text(left, 6.5 * mm, strip.title, "heading");
     svg.text(left, 11.5 * mm, strip.caption, "soft");
   }
   svg.text(left, bottom + 5.5 * mm,
-           str("25 mm/s   ", number(strip.mm_per_mv, 2), " mm/mV   ", number(strip.rate_hz, 2), " Hz",
-               from > 0 ? "   from " : "", from > 0 ? number(from, 2) + " s" : ""),
+           str("25 mm/s · ", number(strip.mm_per_mv, 2), " mm/mV · ", number(strip.rate_hz, 2), " Hz",
+               from > 0 ? " · from " : "", from > 0 ? number(from, 2) + " s" : ""),
            "soft");
   const bool any_lead = std::find_if(strip.masked_leads.begin(), strip.masked_leads.end(), [](Flag f) { return f != 0; }) !=
                         strip.masked_leads.end();
-  double key = right;
-  if (!strip.masked_spans.empty()) {
-    svg.text(key, bottom + 5.5 * mm, "masked time", "soft", Anchor::end);
-    svg.rect(key - 23 * mm, bottom + 2.8 * mm, 5 * mm, 3.2 * mm, "band");
-    key -= 29 * mm;
-  }
-  if (any_lead) {
-    svg.text(key, bottom + 5.5 * mm, "masked lead", "soft", Anchor::end);
-    svg.rect(key - 23 * mm, bottom + 2.8 * mm, 5 * mm, 3.2 * mm, "veil");
-    svg.path(hatching(key - 23 * mm, bottom + 2.8 * mm, 5 * mm, 3.2 * mm), "hatch");
-  }
+  double key = right - 32 * mm;
+  const auto explain = [&](std::string_view meaning, std::string_view style) {
+    svg.rect(key, bottom + 2.8 * mm, 5 * mm, 3.2 * mm, style);
+    if (style == "veil") svg.path(hatching(key, bottom + 2.8 * mm, 5 * mm, 3.2 * mm), "hatch");
+    svg.text(key + 6.5 * mm, bottom + 5.5 * mm, meaning, "soft");
+    key -= 36 * mm;
+  };
+  if (!strip.masked_spans.empty()) explain("masked time", "band");
+  if (any_lead) explain("masked lead", "veil");
   svg.close_group();
   return strip.embedded ? svg.embedded() : svg.file(width / mm);
 }

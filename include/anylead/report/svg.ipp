@@ -156,8 +156,8 @@ svg.al { font: 12px system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif }
 .al text.label { font-weight: 600 }
 .al polyline, .al path { fill: none; stroke-linejoin: round; stroke-linecap: round }
 .al .paper { fill: #fffcfa }
-.al .fine { stroke: #f7dfd9; stroke-width: 1 }
-.al .coarse { stroke: #eebbb1; stroke-width: 1.2 }
+.al .fine { stroke: #f9e4df; stroke-width: 1 }
+.al .coarse { stroke: #eaada1; stroke-width: 1.4 }
 .al .trace { stroke: #16181d; stroke-width: 2.6 }
 .al .pale { stroke: #16181d; stroke-width: 2; stroke-opacity: .28 }
 .al .pulse { stroke: #16181d; stroke-width: 2.2 }
@@ -187,7 +187,7 @@ svg.al { font: 12px system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif }
 .al text.soft { fill: #98a2b3 }
 .al .paper { fill: #14171c }
 .al .fine { stroke: #262024 }
-.al .coarse { stroke: #46302f }
+.al .coarse { stroke: #573a38 }
 .al .trace, .al .pulse, .al .cut { stroke: #f0f2f5 }
 .al .pale { stroke: #f0f2f5 }
 .al .veil { fill: #aab4c5; fill-opacity: .16 }
