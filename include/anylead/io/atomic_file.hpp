@@ -63,6 +63,9 @@ namespace detail {
 /// Makes the names in a folder durable. @throws IoError
 ANYLEAD_INLINE void sync_folder(const std::string& folder);
 
+/// Makes a folder and those above it, each durable. It may exist. @throws IoError
+ANYLEAD_INLINE void make_folder(const std::string& path);
+
 /// "a/b" of "a/b/c", "." of "c".
 ANYLEAD_INLINE std::string parent_folder(const std::string& path);
 

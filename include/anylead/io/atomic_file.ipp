@@ -30,6 +30,20 @@ ANYLEAD_INLINE void sync_folder(const std::string& folder) {
     throw IoError(str(folder, ": cannot be stored: ", std::strerror(failed)));
 }
 
+ANYLEAD_INLINE void make_folder(const std::string& path) {
+  const auto make = [&path] { return ::mkdir(path.c_str(), 0777) == 0 ? 0 : errno; };
+  const std::string above = parent_folder(path);
+  int reason = make();
+  if (reason == ENOENT && above != path && above != ".") {
+    make_folder(above);
+    reason = make();
+  }
+  if (reason == 0) return sync_folder(above);
+  struct stat status;
+  if (reason != EEXIST || ::stat(path.c_str(), &status) != 0 || !S_ISDIR(status.st_mode))
+    throw IoError(str(path, ": cannot be made: ", std::strerror(reason)));
+}
+
 /// A name beside `path` that no file has: of this process, or left by a dead one that had its number.
 inline std::string unused_name(const std::string& path) {
   static std::atomic<int> number{0};
