@@ -173,6 +173,7 @@ svg.al { font: 12px system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif }
 .al .raw { stroke-width: 1; stroke-opacity: .3 }
 .al .smooth { stroke-width: 2 }
 .al .cell, .al .bar { fill: #2f6bd6 }
+.al .dot { fill-opacity: .7 }
 .al .well { fill: #eef1f6 }
 .al .c0 { stroke: #2f6bd6 } .al .f0 { fill: #2f6bd6 }
 .al .c1 { stroke: #d9622b } .al .f1 { fill: #d9622b }
