@@ -162,7 +162,7 @@ TEST_CASE("scores are taken over the whole recording before it is cut", "[data]"
 TEST_CASE("equal samples have equal content whatever names and further rows say", "[data]") {
   const Record record = make_record("a", "", 1, 100, {"I", "V1"});
   Record renamed = record;
-  renamed.id = "b";
+  renamed.id += "2";
   renamed.leads = {"lead I", "c1"};
   Record other = record;
   other.signal[150] += 1e-6f;
