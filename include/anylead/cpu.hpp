@@ -7,6 +7,7 @@
 namespace anylead {
 
 /// The processor of this machine, with as many threads as set_threads() says.
+/// @throws OptionError if the environment variable ANYLEAD_ISA names no instruction set of this processor
 Device cpu();
 
 }  // namespace anylead

@@ -13,7 +13,7 @@ template <class T>
 void unit_rows(Index n, Index width, T* u, const T* z, const T* norm, const Index32* rows, T eps) {
   parallel_for(n, row_grain(width), [&](Index begin, Index end) {
     for (Index i = begin; i < end; ++i) {
-      const T factor = T(1) / std::max(eps, norm[rows[i]]);
+      const T factor = T(1) / at_least(eps, norm[rows[i]]);
       for (Index c = 0; c < width; ++c) u[i * width + c] = z[rows[i] * width + c] * factor;
     }
   });
@@ -137,7 +137,7 @@ void pair_contrastive_backward(const Exec& exec, PairDims d, bool detached, Grad
     double along = 0;
     if (!detached && norm[r] > eps)
       for (Index c = 0; c < d.width; ++c) along += double(g[c]) * double(unit[c]);
-    const T inverse = T(1) / std::max(eps, norm[r]);
+    const T inverse = T(1) / at_least(eps, norm[r]);
     for (Index c = 0; c < d.width; ++c) dz.data[r * d.width + c] += (g[c] - static_cast<T>(along) * unit[c]) * inverse;
   }
 }

@@ -25,7 +25,7 @@ struct ContrastRowPass {
                                const Index32* negatives, const Index32* codes, Index code_groups, T context_norm,
                                const T* target_norm, T temperature, T eps) {
     constexpr T kNone = -std::numeric_limits<T>::infinity();
-    const T scale = T(1) / (std::max(eps, context_norm) * temperature);
+    const T scale = T(1) / (at_least(eps, context_norm) * temperature);
     T best = kNone, worst = -kNone;
     for (Index n = 0; n <= d.negatives; ++n) {
       const Index j = n == 0 ? r : negatives[n - 1];
@@ -34,7 +34,7 @@ struct ContrastRowPass {
         for (Index g = 0; g < code_groups; ++g) equal = equal && codes[j * code_groups + g] == codes[r * code_groups + g];
       else if (n > 0)
         for (Index c = 0; equal && c < d.width; ++c) equal = target[j * d.width + c] == target[r * d.width + c];
-      logits[n] = equal ? kNone : dot(context, target + j * d.width, d.width) * scale / std::max(eps, target_norm[j]);
+      logits[n] = equal ? kNone : dot(context, target + j * d.width, d.width) * scale / at_least(eps, target_norm[j]);
       best = logits[n] > best ? logits[n] : best;
       worst = logits[n] < worst ? logits[n] : worst;
     }
@@ -84,14 +84,14 @@ struct ContrastColumnsPass {
     const T* target_norm = norms + d.rows;
     for (Index r = 0; r < d.rows; ++r) {
       const T *a = slopes + r * (1 + d.negatives), *l = logits + r * (1 + d.negatives);
-      const T own = norms[r], own_bounded = std::max(eps, own);
+      const T own = norms[r], own_bounded = at_least(eps, own);
       const T* c = context + r * d.width;
       T dc[64] = {};
       T shrink = 0;  // along the context itself: the cosine does not change with its length
       for (Index n = 0; n <= d.negatives; ++n) {
         if (a[n] == T(0)) continue;
         const Index j = n == 0 ? r : negatives[r * d.negatives + n - 1];
-        const T bounded = std::max(eps, target_norm[j]), cross = a[n] / (own_bounded * bounded), cosine = l[n] * temperature;
+        const T bounded = at_least(eps, target_norm[j]), cross = a[n] / (own_bounded * bounded), cosine = l[n] * temperature;
         shrink += a[n] * cosine;
         const T back = target_norm[j] > eps ? a[n] * cosine / (bounded * bounded) : T(0);
         const T* y = target + j * d.width;

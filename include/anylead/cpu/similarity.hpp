@@ -28,7 +28,11 @@ ANYLEAD_SIMD T row_max(const T* x, Index n) {
 template <class T>
 ANYLEAD_SIMD RowLogSum<T> row_logsum(const T* x, Index n) {
   const T m = row_max(x, n);
-  if (m == -std::numeric_limits<T>::infinity()) return {m, T(1)};
+  if (m == -std::numeric_limits<T>::infinity()) {  // nothing but -infinity, or NaN, which no comparison finds
+    for (Index i = 0; i < n; ++i)
+      if (x[i] != x[i]) return {x[i], T(1)};
+    return {m, T(1)};
+  }
   const T s = sum_lanes<T>(n, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { return at.keep(exp(at(x) - m)); });
   return {m, s};
 }
@@ -36,6 +40,12 @@ ANYLEAD_SIMD RowLogSum<T> row_logsum(const T* x, Index n) {
 template <class T>
 ANYLEAD_SIMD T dot(const T* a, const T* b, Index n) {
   return sum_lanes<T>(n, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { return at(a) * at(b); });
+}
+
+/// max(x, least), but NaN stays NaN: std::max would hide it behind the bound.
+template <class T>
+ANYLEAD_SIMD T at_least(T least, T x) {
+  return x < least ? least : x;
 }
 
 struct LogSoftmaxPass {
@@ -79,7 +89,7 @@ struct CosinePass {
   template <Isa, class T>
   ANYLEAD_SIMD static void run(Index n, Index cols, T* y, const T* a, const T* b, T eps) {
     for (Index i = 0; i < n; ++i, a += cols, b += cols) {
-      const T na = std::max(eps, std::sqrt(dot(a, a, cols))), nb = std::max(eps, std::sqrt(dot(b, b, cols)));
+      const T na = at_least(eps, std::sqrt(dot(a, a, cols))), nb = at_least(eps, std::sqrt(dot(b, b, cols)));
       y[i] = dot(a, b, cols) / (na * nb);
     }
   }
@@ -97,7 +107,7 @@ void cosine_forward(const Exec&, RowDims d, Index repeats, T* y, const T* a, con
 struct CosineBackwardPass {
   template <Isa, class T>
   ANYLEAD_SIMD static void run(Index cols, Grad<T> da, Grad<T> db, T dy, T y, const T* a, const T* b, T eps) {
-    const T la = std::sqrt(dot(a, a, cols)), lb = std::sqrt(dot(b, b, cols)), na = std::max(eps, la), nb = std::max(eps, lb);
+    const T la = std::sqrt(dot(a, a, cols)), lb = std::sqrt(dot(b, b, cols)), na = at_least(eps, la), nb = at_least(eps, lb);
     const T cross = dy / (na * nb);
     const T own_a = la > eps ? dy * y / (la * la) : T(0), own_b = lb > eps ? dy * y / (lb * lb) : T(0);
     for_lanes<T>(cols, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA {
