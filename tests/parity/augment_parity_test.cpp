@@ -1,11 +1,10 @@
 // Noises of the reference implementation: every random choice is given, the result is compared.
-#include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include <anylead/data/augment.hpp>
+#include <anylead/io/safetensors.hpp>
 #include <support/catch.hpp>
 #include <support/shared.hpp>
 
@@ -15,50 +14,17 @@ using nlohmann::json;
 
 namespace {
 
-/// The tensors of one file of the fixtures, all numbers as double.
+/// The tensors of one file, all numbers as double.
 class Tensors {
  public:
-  explicit Tensors(const std::string& path) {
-    std::ifstream in(path, std::ios::binary);
-    const std::string bytes{std::istreambuf_iterator<char>(in), {}};
-    std::uint64_t header = 0;
-    REQUIRE(bytes.size() >= 8);
-    std::memcpy(&header, bytes.data(), 8);
-    REQUIRE(header <= bytes.size() - 8);
-    const json names = json::parse(bytes.substr(8, header));
-    for (const auto& [name, entry] : names.items()) {
-      if (name == "__metadata__") continue;
-      const std::size_t begin = 8 + header + entry["data_offsets"][0].get<std::size_t>();
-      const std::size_t end = 8 + header + entry["data_offsets"][1].get<std::size_t>();
-      REQUIRE((begin <= end && end <= bytes.size()));
-      const std::string type = entry["dtype"];
-      if (type == "F32") add<float>(name, bytes, begin, end);
-      if (type == "F64") add<double>(name, bytes, begin, end);
-      if (type == "I64") add<std::int64_t>(name, bytes, begin, end);
-    }
-  }
+  explicit Tensors(const std::string& path) : arrays_(io::load_safetensors(path).arrays) {}
 
-  const std::vector<double>& list(const std::string& name) const {
-    INFO("tensor " << name);
-    REQUIRE(tensors_.count(name) == 1);
-    return tensors_.at(name);
-  }
-  double number(const std::string& name) const {
-    REQUIRE(list(name).size() == 1);
-    return list(name)[0];
-  }
-  std::vector<Index> indices(const std::string& name) const { return {list(name).begin(), list(name).end()}; }
+  std::vector<double> list(const std::string& name) const { return arrays_.at(name).to_vector<double>(); }
+  double number(const std::string& name) const { return list(name).at(0); }
+  std::vector<Index> indices(const std::string& name) const { return arrays_.at(name).to_vector<Index>(); }
 
  private:
-  template <class N>
-  void add(const std::string& name, const std::string& bytes, std::size_t begin, std::size_t end) {
-    for (std::size_t at = begin; at + sizeof(N) <= end; at += sizeof(N)) {
-      N value;
-      std::memcpy(&value, bytes.data() + at, sizeof value);
-      tensors_[name].push_back(static_cast<double>(value));
-    }
-  }
-  std::map<std::string, std::vector<double>> tensors_;
+  io::Arrays arrays_;
 };
 
 bool is_noise(const std::string& which) {
@@ -124,8 +90,8 @@ TEST_CASE("noises equal the reference implementation's for its random choices", 
     const Tensors tensors(std::filesystem::path(path).replace_extension(".safetensors"));
     const auto& shape = about.at("tensors").at("input.signal").at("shape");
     const Index leads = shape.at(0), samples = shape.at(1);
-    const auto& input = tensors.list("input.signal");
-    const auto& expected = tensors.list("out.signal");
+    const auto input = tensors.list("input.signal");
+    const auto expected = tensors.list("out.signal");
     REQUIRE(static_cast<Index>(input.size()) == leads * samples);
     REQUIRE(expected.size() == input.size());
     std::vector<float> signal(input.begin(), input.end());
