@@ -9,7 +9,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <utility>
 
@@ -17,6 +16,7 @@
 #include <anylead/core/parallel.hpp>
 #include <anylead/cpu/scratch.hpp>
 #include <anylead/cpu/simd.hpp>
+#include <anylead/cpu/transpose.hpp>
 
 namespace anylead::cpu_ops {
 
@@ -94,26 +94,34 @@ struct TilePass {
           acc[i][1] += x * b1;
         }
       }
+      if (t.cols == Shape::cols) {
 #pragma GCC unroll 14
-      for (Index i = 0; i < kRows; ++i)
-#pragma GCC unroll 2
-        for (Index j = 0; j < 2; ++j) {
-          const Index left = t.cols - j * Shape::lanes;
-          if (left <= 0) break;
-          const std::size_t bytes = left >= Shape::lanes ? sizeof(V) : static_cast<std::size_t>(left) * sizeof(T);
-          T* c = t.c + i * t.ldc + j * Shape::lanes;
-          V v = t.alpha * acc[i][j], other = {};
-          if (t.bias) {
-            std::memcpy(&other, t.bias + j * Shape::lanes, bytes);
-            v += other;
-          }
-          if (t.add) {
-            std::memcpy(&other, c, bytes);
-            v += other;
-          }
-          std::memcpy(c, &v, bytes);
+        for (Index i = 0; i < kRows; ++i) {
+          finish(t, t.c + i * t.ldc, acc[i][0], t.bias, sizeof(V));
+          finish(t, t.c + i * t.ldc + Shape::lanes, acc[i][1], t.bias ? t.bias + Shape::lanes : nullptr, sizeof(V));
         }
+      } else {
+        for (Index i = 0; i < kRows; ++i)
+          for (Index j = 0; j * Shape::lanes < t.cols; ++j)
+            finish(t, t.c + i * t.ldc + j * Shape::lanes, acc[i][j], t.bias ? t.bias + j * Shape::lanes : nullptr,
+                   static_cast<std::size_t>(std::min(Shape::lanes, t.cols - j * Shape::lanes)) * sizeof(T));
+      }
     }
+  }
+
+  /// One vector of C: the same operations in whole and in partial tiles, so that they give the same bits.
+  template <class T, class V>
+  ANYLEAD_SIMD static void finish(const Tile<T>& t, T* c, V sum, const T* bias, std::size_t bytes) {
+    V v = t.alpha * sum, other = {};
+    if (bias) {
+      std::memcpy(&other, bias, bytes);
+      v += other;
+    }
+    if (t.add) {
+      std::memcpy(&other, c, bytes);
+      v += other;
+    }
+    std::memcpy(c, &v, bytes);
   }
 };
 
@@ -125,9 +133,12 @@ void run_tile(Isa isa, Index rows, const Tile<T>& tile, std::integer_sequence<In
 /// Depth, width and height of the blocks that share caches: packed B [kDepth, kWidth], rows of A [kHeight, kDepth].
 inline constexpr Index kDepth = 768, kWidth = 768, kHeight = 84;
 
+/// Piece `part` of n items cut into `parts` pieces whose sizes differ by at most one.
+constexpr Index cut(Index n, Index parts, Index part) { return n * part / parts; }
+
 /// A block of op(B) [k, n], b at its first element, and its place `to`: panels [k][columns of a tile].
 template <class T>
-struct Block {
+struct BlockB {
   T* to;
   const T* b;
   Index ldb;
@@ -137,72 +148,131 @@ struct Block {
 
 struct PackB {
   template <Isa isa, class T>
-  ANYLEAD_SIMD static void run(const Block<T>* block) {
-    constexpr Index cols = TileShape<isa, T>::cols;
-    auto [to, b, ldb, transpose, k, n] = *block;
-    for (Index j = 0; j < n; j += cols, to += k * cols) {
-      const Index width = n - j < cols ? n - j : cols;
-      if (transpose) {
-        for (Index c = 0; c < width; ++c)
-          for (Index p = 0; p < k; ++p) to[p * cols + c] = b[(j + c) * ldb + p];
-        for (Index c = width; c < cols; ++c)
-          for (Index p = 0; p < k; ++p) to[p * cols + c] = T(0);
+  ANYLEAD_SIMD static void run(const BlockB<T>* block) {
+    using Shape = TileShape<isa, T>;
+    T* to = block->to;
+    for (Index j = 0; j < block->n; j += Shape::cols, to += block->k * Shape::cols)
+      if (block->transpose) {
+        columns<Shape>(*block, to, j);
+        columns<Shape>(*block, to + Shape::lanes, j + Shape::lanes);
       } else {
-        for (Index p = 0; p < k; ++p) {
-          T* row = to + p * cols;
-          if (width == cols) {
-            std::memcpy(row, b + p * ldb + j, cols * sizeof(T));
+        const std::size_t bytes = static_cast<std::size_t>(std::min(Shape::cols, block->n - j)) * sizeof(T);
+        const T* b = block->b + j;
+        for (Index p = 0; p < block->k; ++p, b += block->ldb) {
+          T* row = to + p * Shape::cols;
+          if (bytes == Shape::cols * sizeof(T)) {
+            std::memcpy(row, b, Shape::cols * sizeof(T));
           } else {
-            std::memcpy(row, b + p * ldb + j, static_cast<std::size_t>(width) * sizeof(T));
-            std::memset(row + width, 0, static_cast<std::size_t>(cols - width) * sizeof(T));
+            std::memset(row, 0, Shape::cols * sizeof(T));
+            std::memcpy(row, b, bytes);
           }
+        }
+      }
+  }
+
+  /// One vector of columns, which are rows in memory.
+  template <class Shape, class T>
+  ANYLEAD_SIMD static void columns(const BlockB<T>& block, T* to, Index j) {
+    using V = typename Shape::Vector;
+    const Index width = std::min(Shape::lanes, block.n - j);
+    for (Index p = 0; p < block.k; p += Shape::lanes) {
+      const Index depth = std::min(Shape::lanes, block.k - p);
+      V row[Shape::lanes] = {};
+      const T* b = block.b + j * block.ldb + p;
+      if (width == Shape::lanes && depth == Shape::lanes) {
+#pragma GCC unroll 16
+        for (Index c = 0; c < Shape::lanes; ++c) std::memcpy(&row[c], b + c * block.ldb, sizeof(V));
+        transpose<Shape::lanes>(row);
+#pragma GCC unroll 16
+        for (Index i = 0; i < Shape::lanes; ++i) std::memcpy(to + (p + i) * Shape::cols, &row[i], sizeof(V));
+      } else {
+        for (Index c = 0; c < width; ++c) std::memcpy(&row[c], b + c * block.ldb, static_cast<std::size_t>(depth) * sizeof(T));
+        transpose<Shape::lanes>(row);
+        for (Index i = 0; i < depth; ++i) std::memcpy(to + (p + i) * Shape::cols, &row[i], sizeof(V));
+      }
+    }
+  }
+};
+
+/// Columns [0, rows) of k rows of a, and their place: panels [k][rows of the panel], panel_size apart.
+template <class T>
+struct BlockA {
+  T* to;
+  Index panels, panel_size;
+  const T* a;
+  Index lda, k, rows;
+};
+
+struct PackA {
+  template <Isa isa, class T>
+  ANYLEAD_SIMD static void run(const BlockA<T>* block) {
+    using Shape = TileShape<isa, T>;
+    constexpr Index whole = (Shape::rows + Shape::lanes - 1) / Shape::lanes * Shape::lanes;  // a panel's row in vectors
+    for (Index i = 0; i < block->panels; ++i) {
+      const Index first = cut(block->rows, block->panels, i), count = cut(block->rows, block->panels, i + 1) - first;
+      const T* a = block->a + first;
+      T* to = block->to + i * block->panel_size;
+      const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
+      const bool inside = first + whole <= block->rows;  // what is copied too much is there, and written over by the next row
+      for (Index p = 0; p < block->k; ++p, a += block->lda, to += count) {
+        if (inside) {
+          std::memcpy(to, a, whole * sizeof(T));
+        } else {
+          std::memcpy(to, a, bytes);
         }
       }
     }
   }
 };
 
-/// Piece `part` of n items cut into `parts` pieces whose sizes differ by at most one.
-constexpr Index cut(Index n, Index parts, Index part) { return n * part / parts; }
-
 /// Columns [col, col + n) and rows [row, row + m) of the product, on the calling thread. col: a multiple of the tile's columns.
 template <class T>
 void gemm_part(Isa isa, const Gemm<T>& g, Index row, Index m, Index col, Index n) {
   struct PackedA;
   struct PackedB;
-  if (m <= 0 || n <= 0) return;
+  const bool transpose_a = g.op_a == Op::transpose, transpose_b = g.op_b == Op::transpose;
+  // Rows a multiple of 2 KiB apart fall into the same sets of the cache: then they are copied to a kinder distance.
+  const bool spread = !transpose_a && g.lda * static_cast<Index>(sizeof(T)) % 2048 == 0 && n > 2 * tile_cols<T>(isa);
   const Index cols = tile_cols<T>(isa), rows = tile_rows(isa);
-  const Index depths = std::max<Index>(1, (g.k + kDepth - 1) / kDepth);
-  const Index widest = std::min(kWidth, (n + cols - 1) / cols * cols);
-  const Index deepest = (g.k + depths - 1) / depths;
+  const Index depths = std::max<Index>(1, (g.k + kDepth - 1) / kDepth), deepest = (g.k + depths - 1) / depths;
+  const Index heights = (m + kHeight - 1) / kHeight, highest = (m + heights - 1) / heights;
+  const Index widest = std::min(kWidth, (n + cols - 1) / cols * cols), row_size = deepest + kLanes<T>;
+  const Index panel_size = (deepest + 2) * rows;  // two rows more: room for what a panel's last vector writes too much
   T* packed_b = scratch<PackedB, T>(deepest * widest);
-  const bool copy_a = g.op_a == Op::transpose;
-  T* packed_a = copy_a ? scratch<PackedA, T>(deepest * std::min(m, kHeight)) : nullptr;
-  const Index heights = (m + kHeight - 1) / kHeight;
+  T* packed_a = transpose_a ? scratch<PackedA, T>((highest + rows - 1) / rows * panel_size)
+                : spread    ? scratch<PackedA, T>(highest * row_size)
+                            : nullptr;
   for (Index j = 0; j < n; j += kWidth) {
     const Index width = std::min(kWidth, n - j);
     for (Index d = 0; d < depths; ++d) {
       const Index p = cut(g.k, depths, d), depth = cut(g.k, depths, d + 1) - p;
-      const bool transpose = g.op_b == Op::transpose;
       if (depth > 0) {
-        const T* b = transpose ? g.b + (col + j) * g.ldb + p : g.b + p * g.ldb + col + j;
-        const Block<T> block = {packed_b, b, g.ldb, transpose, depth, width};
+        const T* b = transpose_b ? g.b + (col + j) * g.ldb + p : g.b + p * g.ldb + col + j;
+        const BlockB<T> block = {packed_b, b, g.ldb, transpose_b, depth, width};
         with_isa<PackB>(isa, &block);
       }
       for (Index h = 0; h < heights; ++h) {
         const Index top = row + cut(m, heights, h), height = row + cut(m, heights, h + 1) - top;
-        if (copy_a)
-          for (Index q = 0; q < depth; ++q)
-            std::memcpy(packed_a + q * height, g.a + (p + q) * g.lda + top, static_cast<std::size_t>(height) * sizeof(T));
         const Index panels = (height + rows - 1) / rows;
+        if (transpose_a && depth > 0) {
+          const BlockA<T> block = {packed_a, panels, panel_size, g.a + p * g.lda + top, g.lda, depth, height};
+          with_isa<PackA>(isa, &block);
+        } else if (spread) {
+          for (Index i = 0; i < height; ++i)
+            std::memcpy(packed_a + i * row_size, g.a + (top + i) * g.lda + p, static_cast<std::size_t>(depth) * sizeof(T));
+        }
         for (Index c = 0; c < width; c += cols)
           for (Index i = 0; i < panels; ++i) {
             const Index first = cut(height, panels, i), count = cut(height, panels, i + 1) - first;
-            const Tile<T> tile = {.a = depth == 0 ? nullptr
-                                       : copy_a   ? packed_a + first
-                                                  : g.a + (top + first) * g.lda + p,
-                                  .row_step = copy_a ? 1 : g.lda,
-                                  .k_step = copy_a ? height : 1,
+            const T* a = depth == 0    ? nullptr
+                         : transpose_a ? packed_a + i * panel_size
+                         : spread      ? packed_a + first * row_size
+                                       : g.a + (top + first) * g.lda + p;
+            const Tile<T> tile = {.a = a,
+                                  .row_step = transpose_a ? 1
+                                              : spread    ? row_size
+                                                          : g.lda,
+                                  .k_step = transpose_a ? count : 1,
                                   .b = packed_b + c * depth,
                                   .k = depth,
                                   .cols = std::min(cols, width - c),
@@ -218,25 +288,46 @@ void gemm_part(Isa isa, const Gemm<T>& g, Index row, Index m, Index col, Index n
   }
 }
 
+/// How a product is dealt to threads: a grid of stripes of rows and of columns.
+struct Grid {
+  Index down, across;
+};
+
+/// The grid whose largest part costs least. Packing a column of B costs as much as about 12 rows of products, and every stripe
+/// of rows packs it anew.
+inline Grid best_grid(Index row_panels, Index rows, Index col_panels, Index parts) {
+  Grid best = {1, 1};
+  Index least = col_panels * (row_panels * rows + 12);
+  for (Index across = 1; across <= std::min(parts, col_panels); ++across) {
+    const Index down = std::min(parts / across, row_panels);
+    const Index cost = (col_panels + across - 1) / across * ((row_panels + down - 1) / down * rows + 12);
+    if (cost < least) best = {down, across}, least = cost;
+  }
+  return best;
+}
+
 }  // namespace detail
 
 /// The product on the calling thread: for many small ones inside parallel_for.
 template <class T>
 void gemm_serial(const Gemm<T>& g, Isa isa = current_isa()) {
-  detail::gemm_part(isa, g, 0, g.m, 0, g.n);
+  if (g.m > 0 && g.n > 0) detail::gemm_part(isa, g, 0, g.m, 0, g.n);
 }
 
-/// The product on all threads.
+/// The product on all threads. Which thread computes an element has no influence on it.
 template <class T>
 void gemm(const Gemm<T>& g, Isa isa = current_isa()) {
   if (g.m <= 0 || g.n <= 0) return;
-  const Index cols = detail::tile_cols<T>(isa), panels = (g.n + cols - 1) / cols;
-  const Index parts = std::min<Index>(threads(), panels);
-  parallel_for(parts, 1, [&](Index begin, Index end) {
+  const Index rows = detail::tile_rows(isa), cols = detail::tile_cols<T>(isa);
+  const Index row_panels = (g.m + rows - 1) / rows, col_panels = (g.n + cols - 1) / cols;
+  const detail::Grid grid = detail::best_grid(row_panels, rows, col_panels, threads());
+  parallel_for(grid.down * grid.across, 1, [&](Index begin, Index end) {
     for (Index part = begin; part < end; ++part) {
-      const Index first = detail::cut(panels, parts, part) * cols;
-      const Index last = std::min(g.n, detail::cut(panels, parts, part + 1) * cols);
-      detail::gemm_part(isa, g, 0, g.m, first, last - first);
+      const Index r = part % grid.down, c = part / grid.down;
+      const Index top = detail::cut(g.m, grid.down, r), bottom = detail::cut(g.m, grid.down, r + 1);
+      const Index left = detail::cut(col_panels, grid.across, c) * cols;
+      const Index right = std::min(g.n, detail::cut(col_panels, grid.across, c + 1) * cols);
+      detail::gemm_part(isa, g, top, bottom - top, left, right - left);
     }
   });
 }
