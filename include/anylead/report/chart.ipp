@@ -215,7 +215,7 @@ ANYLEAD_INLINE std::string line_chart(const LineChart& chart) {
     top = 40;
   }
   top += draw_legend(svg, 8, top, chart.width - 8, legend);
-  const Frame f{chart.y_label.empty() ? 52.0 : 66.0, top, chart.width - 14, chart.height - (chart.x_label.empty() ? 28 : 46)};
+  const Frame f{chart.y_label.empty() ? 52.0 : 66.0, top, chart.width - 20, chart.height - (chart.x_label.empty() ? 28 : 46)};
   const Scale x = scale_of(xs, f.left, f.right, 0, false);
   const Scale y = scale_of(ys, f.bottom, f.top, 0.05, chart.logarithmic);
   draw_axes(svg, f, x, y, chart.x_label, chart.y_label);
@@ -249,7 +249,7 @@ ANYLEAD_INLINE std::string scatter_chart(const ScatterChart& chart) {
     top = 40;
   }
   top += draw_legend(svg, 8, top, chart.width - 8, legend);
-  const Frame f{chart.y_label.empty() ? 52.0 : 66.0, top, chart.width - 14, chart.height - (chart.x_label.empty() ? 28 : 46)};
+  const Frame f{chart.y_label.empty() ? 52.0 : 66.0, top, chart.width - 20, chart.height - (chart.x_label.empty() ? 28 : 46)};
   const Scale x = scale_of(xs, f.left, f.right, 0.05, false), y = scale_of(ys, f.bottom, f.top, 0.05, false);
   draw_axes(svg, f, x, y, chart.x_label, chart.y_label);
   for (std::size_t k = 0; k < chart.groups.size(); ++k)
@@ -270,7 +270,7 @@ ANYLEAD_INLINE std::string bar_chart(const BarChart& chart) {
     if (std::isfinite(v)) ys.add(v);
   Svg svg(chart.width, chart.height, chart.title, chart.y_label);
   if (!chart.title.empty()) svg.text(8, 18, chart.title, "label");
-  const Frame f{chart.y_label.empty() ? 52.0 : 66.0, chart.title.empty() ? 16.0 : 40.0, chart.width - 14, chart.height - 28};
+  const Frame f{chart.y_label.empty() ? 52.0 : 66.0, chart.title.empty() ? 16.0 : 40.0, chart.width - 20, chart.height - 28};
   const Scale y{0, std::max(1e-12, 1.06 * ys.high()), f.bottom, f.top, false};
   for (const double tick : nice_ticks(y.low, y.high, static_cast<int>((f.bottom - f.top) / 36))) {
     svg.line(f.left, y(tick), f.right, y(tick), "grid");
@@ -297,7 +297,8 @@ ANYLEAD_INLINE std::string code_usage_chart(const CodeUsage& usage) {
                 "code_usage_chart", "expected shares [", groups, ", ", words, "], found ", usage.share.size(), " numbers");
   constexpr Index kCells = 320;
   const Index per_cell = std::max(Index{1}, (words + kCells - 1) / kCells);
-  const double top = usage.title.empty() ? 8 : 34, row = 50, left = 8, right = usage.width - 8;
+  const double top = usage.title.empty() ? 8 : 34, left = 8, right = usage.width - 8;
+  const double row = std::clamp(250 / double(std::max(Index{1}, groups)), 44.0, 125.0), tall = row - 30;
   Svg svg(usage.width, top + row * double(groups) + 14, usage.title, "Use of the codewords of each group of the quantiser");
   if (!usage.title.empty()) svg.text(8, 18, usage.title, "label");
   for (Index g = 0; g < groups; ++g) {
@@ -318,7 +319,7 @@ ANYLEAD_INLINE std::string code_usage_chart(const CodeUsage& usage) {
     svg.text(left, y + 12, str("group ", g + 1), "soft");
     svg.text(right, y + 12, str(used, " of ", words, " in use, perplexity ", sum > 0 ? short_number(std::exp(entropy)) : "0"),
              "soft", Anchor::end);
-    svg.rect(left, y + 18, right - left, 22, "well", {}, 3);
+    svg.rect(left, y + 18, right - left, tall, "well", {}, 3);
     const double wide = words > 0 ? (right - left) * double(per_cell) / double(words) : 0;
     for (Index v = 0; v < words; v += per_cell) {
       const Index end = std::min(words, v + per_cell);
@@ -326,7 +327,7 @@ ANYLEAD_INLINE std::string code_usage_chart(const CodeUsage& usage) {
       for (Index k = v; k < end; ++k) p += sum > 0 ? value(k) / sum / double(end - v) : 0;
       if (p <= 0) continue;
       // A root makes rare codewords visible beside frequent ones.
-      svg.cell(left + double(v / per_cell) * wide, y + 18, std::min(wide, right - left - double(v / per_cell) * wide), 22,
+      svg.cell(left + double(v / per_cell) * wide, y + 18, std::min(wide, right - left - double(v / per_cell) * wide), tall,
                std::max(0.08, std::sqrt(p / largest)),
                str("codeword ", v + 1, per_cell > 1 ? str(" to ", end) : "", ": ", short_number(100 * p), " %"));
     }

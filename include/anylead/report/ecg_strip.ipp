@@ -269,7 +269,7 @@ ANYLEAD_INLINE std::string ecg_strip(const EcgStrip& strip) {
   if (!strip.masked_spans.empty()) explain("masked time", "band");
   if (any_lead) explain("masked lead", "veil");
   svg.close_group();
-  return strip.embedded ? svg.embedded() : svg.file(width / mm);
+  return strip.embedded ? svg.embedded(width / mm) : svg.file(width / mm);
 }
 
 }  // namespace anylead::report

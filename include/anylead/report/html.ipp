@@ -39,13 +39,13 @@ a:hover, a:focus-visible { text-decoration: underline }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 500px), 1fr)); gap: 18px }
 figure { margin: 0; padding: 12px 14px; overflow: hidden }
 figure svg { display: block; width: 100%; height: auto }
-figure.strip { padding: 0; margin-top: 18px; overflow-x: auto }
-figure.strip svg { min-width: 760px }
+figure.strip { padding: 0; margin-top: 18px; width: fit-content; max-width: 100%; overflow-x: auto }
+figure.strip svg { width: auto }
 .tables { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 340px), 1fr)); gap: 18px; align-items: start }
 .card { padding: 14px 16px }
 table { width: 100%; border-collapse: collapse; font-size: 13.5px }
 th, td { padding: 5px 0; text-align: left; vertical-align: top; border-top: 1px solid var(--line); font-weight: 400 }
-tr:first-child > * { border-top: 0 }
+tr:first-child th, tr:first-child td { border-top: 0 }
 th { color: var(--soft); padding-right: 16px }
 .tables td { text-align: right; overflow-wrap: anywhere }
 .files td, .files th { overflow-wrap: anywhere; width: 50% }

@@ -47,8 +47,8 @@ class Svg {
   /// The same, turned by 90 degrees anticlockwise about (x, y) and centred there: the label of a vertical axis.
   ANYLEAD_INLINE void vertical_text(double x, double y, std::string_view content, std::string_view style);
 
-  /// The picture for a page that contains `svg_theme()` in its style sheet.
-  ANYLEAD_INLINE std::string embedded() const;
+  /// The picture for a page that contains `svg_theme()` in its style sheet. `millimetres_wide` as for file().
+  ANYLEAD_INLINE std::string embedded(double millimetres_wide = 0) const;
   /// The picture as a file of its own, theme included. `millimetres_wide` > 0 fixes its size on paper.
   ANYLEAD_INLINE std::string file(double millimetres_wide = 0) const;
 

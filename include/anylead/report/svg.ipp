@@ -144,7 +144,7 @@ ANYLEAD_INLINE std::string Svg::element(bool with_theme, double millimetres_wide
   return out;
 }
 
-ANYLEAD_INLINE std::string Svg::embedded() const { return element(false, 0); }
+ANYLEAD_INLINE std::string Svg::embedded(double millimetres_wide) const { return element(false, millimetres_wide); }
 
 ANYLEAD_INLINE std::string Svg::file(double millimetres_wide) const { return element(true, millimetres_wide); }
 
