@@ -282,6 +282,15 @@ TEST_CASE("a low-rate copy gives way to its high-rate recording unless that cann
   CHECK(cache.report().bad.size() == 1);
 }
 
+TEST_CASE("recordings of other folders with such names are no copies", "[data]") {
+  const TemporaryFolder folder;
+  MemorySource source = {{make_record("clinic/1_lr", "", 5, 100), make_record("ward/1_hr", "", 5), make_record("_lr", "", 5),
+                          make_record("_hr", "", 5), make_record("x/2_lr", "", 5, 100), make_record("x/2_hr", "", 5)}};
+  const auto cache = cached_segments(source, folder.path());
+  REQUIRE(cache.report().duplicates.size() == 1);
+  CHECK(cache.report().duplicates[0].record == "x/2_lr");
+}
+
 TEST_CASE("the number of threads does not change the file", "[data]") {
   const TemporaryFolder one, three;
   MemorySource source;

@@ -36,9 +36,9 @@ ANYLEAD_INLINE SegmentCache cached_segments(const SourceView& source, const std:
 /// it is complete. Recordings that cannot be read are listed in the report, which is stored too.
 ///
 /// Duplicates (unless SegmentOptions::drop_duplicates is off) are used once: a recording `X_lr` beside an `X_hr` (the naming of
-/// PTB-XL, whatever the folders) gives way to it; of recordings with the very same samples and rate the first is used. If the
-/// source names different patients for two copies of a recording, these are one patient from then on, so that no split by
-/// patient can separate them.
+/// PTB-XL; the folders may differ in their digits) gives way to it; of recordings with the very same samples and rate the first
+/// is used. If the source names different patients for two copies of a recording, these are one patient from then on, so that
+/// no split by patient can separate them.
 /// @throws IoError if the file cannot be written (the disk is full); no partial file remains.
 /// @throws OptionError for options outside their range.
 template <RecordSource S>

@@ -65,13 +65,16 @@ class PatientNames {
   std::vector<Set> sets_;
 };
 
-/// X of "folder/X_lr" and "folder/X_hr"; empty for other ids.
+/// What "records100/00000/00001_lr" and "records500/00000/00001_hr" have in common: folders without their digits, and the name
+/// without its ending. Empty for ids with another ending.
 inline std::string stem_with(const std::string& id, std::string_view suffix) {
   const auto slash = id.rfind('/');
-  std::string name = slash == id.npos ? id : id.substr(slash + 1);
-  if (name.size() <= suffix.size() || !name.ends_with(suffix)) return {};
-  name.resize(name.size() - suffix.size());
-  return name;
+  const std::size_t name = slash == id.npos ? 0 : slash + 1;
+  if (id.size() - name <= suffix.size() || !id.ends_with(suffix)) return {};
+  std::string stem;
+  for (std::size_t i = 0; i < id.size() - suffix.size(); ++i)
+    if (i >= name || id[i] < '0' || id[i] > '9') stem += id[i];
+  return stem;
 }
 
 /// Collects the segments of recording after recording into a cache file.

@@ -10,7 +10,9 @@
 
 namespace anylead::data {
 
-/// A file mapped for reading: pages come in when they are touched, and the system takes them back when memory is short.
+/// A file mapped for reading: pages come in when they are touched, and the system takes them back when memory is short. A
+/// file that only ever appears by renaming cannot change under a mapping; one that another program shortens meanwhile ends this
+/// program with SIGBUS.
 class MappedFile {
  public:
   MappedFile() = default;
