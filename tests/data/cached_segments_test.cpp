@@ -263,6 +263,9 @@ TEST_CASE("flat recordings are not taken for copies of each other", "[data]") {
   MemorySource source = {{make_record("a", "", 5), make_record("b", "", 5)}};
   for (Record& r : source.records) std::fill(r.signal.begin(), r.signal.end(), 0.f);
   CHECK(cached_segments(source, folder.path()).records().size() == 2);
+  for (Record& r : source.records) std::fill(r.signal.begin() + 2500, r.signal.end(), std::nanf(""));
+  source.edition = 2;
+  CHECK(cached_segments(source, folder.path()).records().size() == 2);
 }
 
 TEST_CASE("a low-rate copy gives way to its high-rate recording unless that cannot be read", "[data]") {

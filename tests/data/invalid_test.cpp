@@ -56,4 +56,7 @@ TEST_CASE("validity and flatness of a lead", "[data]") {
   CHECK(is_flat(std::vector<float>{2, 2, 2}));
   CHECK_FALSE(is_flat(std::vector<float>{2, 2, 3}));
   CHECK(is_flat(std::vector<float>{}));
+  CHECK(is_flat(std::vector<float>{kNaN, 2, kNaN, 2}));
+  CHECK_FALSE(is_flat(std::vector<float>{kNaN, 2, kInf, 3}));
+  CHECK(is_flat(std::vector<float>{kNaN, kNaN}));
 }

@@ -43,10 +43,14 @@ inline bool all_valid(std::span<const float> lead) {
   return true;
 }
 
-/// All samples have one value; true for no samples.
+/// All valid samples have one value, or there is none.
 inline bool is_flat(std::span<const float> lead) {
-  for (const float x : lead)
-    if (x != lead[0]) return false;
+  float value = std::numeric_limits<float>::quiet_NaN();
+  for (const float x : lead) {
+    if (!std::isfinite(x)) continue;
+    if (std::isnan(value)) value = x;
+    if (x != value) return false;
+  }
   return true;
 }
 
