@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <functional>
 #include <optional>
 #include <span>
@@ -52,16 +51,6 @@ struct WfdbHeader {
 /// Reads the text of a header; `file` is for messages.
 /// @throws FormatError naming the line, also for a record of several segments
 ANYLEAD_INLINE WfdbHeader parse_wfdb_header(std::string_view text, std::string_view file);
-
-/// Samples of a format (16 or 212) that fit in so many bytes, and bytes that hold so many samples.
-ANYLEAD_INLINE Index wfdb_samples_in(int format, Index bytes);
-ANYLEAD_INLINE Index wfdb_bytes_of(int format, Index samples);
-
-/// Unpacks samples.size() stored numbers of format 16 or 212; `bytes` has wfdb_bytes_of(format, samples.size()) at least.
-ANYLEAD_INLINE void decode_wfdb(int format, std::span<const std::byte> bytes, std::span<std::int32_t> samples);
-
-/// The stored number that marks an invalid sample: -32768 (16), -2048 (212).
-ANYLEAD_INLINE std::int32_t wfdb_invalid(int format);
 
 /// Gives the bytes of a signal file of the header's folder; they stay valid until the next call.
 using WfdbFile = std::function<std::span<const std::byte>(const std::string& name)>;
