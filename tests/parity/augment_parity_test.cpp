@@ -1,12 +1,7 @@
 // Noises of the reference implementation: every random choice is given, the result is compared.
-#include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
-
 #include <anylead/data/augment.hpp>
-#include <anylead/io/safetensors.hpp>
 #include <support/catch.hpp>
-#include <support/shared.hpp>
+#include <support/fixtures.hpp>
 
 using namespace anylead;
 using namespace anylead::data;
@@ -14,48 +9,14 @@ using nlohmann::json;
 
 namespace {
 
-/// The tensors of one file, all numbers as double.
-class Tensors {
- public:
-  explicit Tensors(const std::string& path) : arrays_(io::load_safetensors(path).arrays) {}
+/// The tensors of a fixture by name, all numbers as double.
+struct Tensors {
+  const io::Arrays& arrays;
 
-  std::vector<double> list(const std::string& name) const { return arrays_.at(name).to_vector<double>(); }
+  std::vector<double> list(const std::string& name) const { return arrays.at(name).to_vector<double>(); }
   double number(const std::string& name) const { return list(name).at(0); }
-  std::vector<Index> indices(const std::string& name) const { return arrays_.at(name).to_vector<Index>(); }
-
- private:
-  io::Arrays arrays_;
+  std::vector<Index> indices(const std::string& name) const { return arrays.at(name).to_vector<Index>(); }
 };
-
-bool is_noise(const std::string& which) {
-  return which == "powerline" || which == "emg" || which == "wander" || which == "shift";
-}
-
-struct NoiseFixture {
-  std::filesystem::path path;  // of the description
-  json about;
-};
-
-std::vector<NoiseFixture> noises_in(const std::string& folder) {
-  std::vector<NoiseFixture> found;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    if (entry.path().extension() != ".json") continue;
-    std::ifstream in(entry.path());
-    const json about = json::parse(in);
-    if (about.is_object() && about.value("kind", "") == "augmentation" && is_noise(about.at("which")))
-      found.push_back({entry.path(), about});
-  }
-  return found;
-}
-
-/// Of the folder that ANYLEAD_FIXTURES names, else of the first known folder that has any.
-std::vector<NoiseFixture> noise_fixtures() {
-  if (const char* named = std::getenv("ANYLEAD_FIXTURES")) return noises_in(named);
-  for (const std::string& folder : {std::string(ANYLEAD_SOURCE_DIR) + "/tests/fixtures", shared_folder() + "/fixtures"})
-    if (std::filesystem::is_directory(folder))
-      if (auto found = noises_in(folder); !found.empty()) return found;
-  return {};
-}
 
 NoiseOptions noise_options(const json& config) {
   return {config.at("p"), config.at("min_amplitude"), config.at("max_amplitude"), config.at("dependency")};
@@ -81,20 +42,20 @@ void apply_fixture(const std::string& which, const json& config, const Tensors& 
 }  // namespace
 
 TEST_CASE("noises equal the reference implementation's for its random choices", "[parity]") {
-  const auto fixtures = noise_fixtures();
-  if (fixtures.empty()) WARN("skipped: no fixtures of augmentations");
-  for (const auto& [path, about] : fixtures) {
-    INFO("file " << path);
-    const std::string which = about.at("which");
-    const json& config = about.at("config");
-    const Tensors tensors(std::filesystem::path(path).replace_extension(".safetensors"));
-    const auto& shape = about.at("tensors").at("input.signal").at("shape");
-    const Index leads = shape.at(0), samples = shape.at(1);
-    const auto input = tensors.list("input.signal");
+  Index compared = 0;
+  for (const std::string& name : all_fixtures("augmentation")) {
+    const Fixture fixture = load_fixture(name);
+    const std::string which = fixture.meta.at("which");
+    if (which != "powerline" && which != "emg" && which != "wander" && which != "shift") continue;
+    INFO("fixture " << name);
+    ++compared;
+    const json& config = fixture.meta.at("config");
+    const Tensors tensors{fixture.arrays};
+    const io::Array& input = fixture.arrays.at("input.signal");
+    const Index leads = input.shape()[0], samples = input.shape()[1];
+    std::vector<float> signal = input.to_vector<float>();
     const auto expected = tensors.list("out.signal");
-    REQUIRE(static_cast<Index>(input.size()) == leads * samples);
-    REQUIRE(expected.size() == input.size());
-    std::vector<float> signal(input.begin(), input.end());
+    REQUIRE(expected.size() == signal.size());
     const std::vector<Flag> present(static_cast<std::size_t>(leads), Flag{1});
     apply_fixture(which, config, tensors, {signal.data(), present.data(), leads, samples, config.value("freq", 500.0)});
 
@@ -103,4 +64,5 @@ TEST_CASE("noises equal the reference implementation's for its random choices", 
     INFO("largest difference " << largest);
     CHECK(largest <= 1e-6);
   }
+  if (compared == 0) WARN("skipped: no noises among the fixtures");
 }
