@@ -35,9 +35,9 @@ std::string caption(const data::Record& record) {
 }
 
 /// The first recording of a cohort in which a diagnosis is the case.
-data::Record example_of(std::string_view code, std::uint64_t seed) {
+data::Record example_of(std::string_view code, std::uint64_t seed, double noise = 1) {
   const data::SyntheticCohort cohort(
-      {.patients = 32, .records_per_patient = 1, .seed = seed, .faults = 0, .code = std::string(code)});
+      {.patients = 32, .records_per_patient = 1, .seed = seed, .noise = noise, .faults = 0, .code = std::string(code)});
   for (anylead::Index i = 0; i < cohort.size(); ++i) {
     data::Record record = cohort.read(i);
     for (const std::string& found : record.codes)
@@ -48,7 +48,7 @@ data::Record example_of(std::string_view code, std::uint64_t seed) {
 
 /// Three leads and three stretches of time hidden, as in pre-training with random lead masking.
 std::string masked_ecg(std::uint64_t seed) {
-  report::EcgStrip strip = report::strip_of(example_of("426783006", seed));
+  report::EcgStrip strip = report::strip_of(example_of("426783006", seed, 0.4));
   strip.title = "What the model does not see";
   strip.caption =
       "Whole leads are masked before the encoder, stretches of frames after it; the context has to make up for both.";

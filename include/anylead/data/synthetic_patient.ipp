@@ -258,6 +258,13 @@ ANYLEAD_INLINE void make_normal_complex(Patient& p, RandomSequence& random) {
       }
     }
 
+  // In left bundle branch block S prevails as far as V3.
+  for (int step = 0; c.conduction == Conduction::lbbb && step < 12; ++step) {
+    const Range v3 = extremes(beat.qrs, p.field[4]);
+    if (v3.low < -2.5 * v3.high - 0.3) break;
+    for (Wave& w : beat.qrs) w.v = turned_horizontal(w.v, 4);
+  }
+
   double target = std::clamp(random.normal(52 - 0.35 * (p.age - 45), 18), -5.0, 80.0);
   if (c.conduction == Conduction::lbbb) target = random.uniform(-22, 30);
   if (c.axis == Axis::left) target = random.uniform(-58, -38);
@@ -310,6 +317,10 @@ ANYLEAD_INLINE Patient make_patient(RandomSequence& random, double diseased, std
   const bool coin = random.uniform() < 0.5;
   p.conditions = code.empty() ? drawn : conditions_of(code, coin);
   const Conditions& c = p.conditions;
+  const bool of_age = c.conduction == Conduction::lbbb || c.conduction == Conduction::rbbb ||
+                      c.rhythm == Rhythm::fibrillation || c.rhythm == Rhythm::slow_fibrillation ||
+                      c.rhythm == Rhythm::flutter || c.rhythm == Rhythm::paced;
+  if (of_age && p.age < 50) p.age = 100 - p.age;  // rare in the young
 
   p.field = displaced(kDower, 0.25, random);
   for (Vector& row : p.field) {
@@ -325,7 +336,7 @@ ANYLEAD_INLINE Patient make_patient(RandomSequence& random, double diseased, std
   p.premature.qrs = muscle_beat(random.uniform(0.95, 1.2) * directions[origin], random.uniform(0.95, 1.1));
   make_discordant(p.premature, 0.55);
   set_limits(p.premature);
-  p.paced.qrs = muscle_beat(Vector{0.72, -0.72, 0.60}, random.uniform(0.9, 1.02));
+  p.paced.qrs = muscle_beat(Vector{0.64, -0.74, 0.80}, random.uniform(0.9, 1.02));
   make_discordant(p.paced, 0.5);
   set_limits(p.paced);
 

@@ -39,7 +39,8 @@ a:hover, a:focus-visible { text-decoration: underline }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 500px), 1fr)); gap: 18px }
 figure { margin: 0; padding: 12px 14px; overflow: hidden }
 figure svg { display: block; width: 100%; height: auto }
-figure.strip { padding: 0; margin-top: 18px; width: fit-content; max-width: 100%; overflow-x: auto }
+.strips { display: flex; flex-wrap: wrap; gap: 18px; align-items: flex-start }
+figure.strip { padding: 0; max-width: 100%; overflow-x: auto }
 figure.strip svg { width: auto }
 .tables { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 340px), 1fr)); gap: 18px; align-items: start }
 .card { padding: 14px 16px }
@@ -152,7 +153,7 @@ ANYLEAD_INLINE std::string html_page(const RunReport& report) {
     strip.embedded = true;
     append(strips, str("<figure class=\"strip\">", ecg_strip(strip), "</figure>\n"));
   }
-  if (!strips.empty()) page.section("recordings", "What the model sees", strips);
+  if (!strips.empty()) page.section("recordings", "What the model sees", str("<div class=\"strips\">\n", strips, "</div>\n"));
 
   const DataSummary& data = report.data;
   std::string data_part = number_cards(data.numbers);
