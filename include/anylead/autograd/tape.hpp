@@ -76,7 +76,7 @@ class Tape {
     bool wanted = false;
     for (const Var<T>* x : inputs) {
       ANYLEAD_CHECK(!x->tape() || x->tape() == this, Error, "tape", "inputs belong to two tapes");
-      from.push_back(x->id());
+      from.push_back(x->needs_grad() && taken(from, x->id()) ? alias(*x) : x->id());
       wanted = wanted || x->needs_grad();
     }
     std::vector<Var<T>> vars;
@@ -145,6 +145,21 @@ class Tape {
     std::vector<int> inputs, outputs;
     Backward backward;
   };
+
+  /// Whether one of the nodes has its gradient where that of id is.
+  bool taken(const std::vector<int>& nodes, int id) const {
+    const auto leaf_of = [this](int i) { return i < 0 ? nullptr : nodes_[static_cast<std::size_t>(i)].leaf.get(); };
+    for (const int other : nodes)
+      if (other == id || (leaf_of(id) && leaf_of(other) == leaf_of(id))) return true;
+    return false;
+  }
+
+  /// A node of its own for a variable that an op takes twice: backward functions may write their gradients in any order.
+  int alias(const Var<T>& x) {
+    const int id = add_node(x.value(), nullptr);
+    records_.push_back({{x.id()}, {id}, [](Gradients<T>& g) { g.pass(0); }});
+    return id;
+  }
 
   int add_node(const Tensor<T>& value, std::shared_ptr<Leaf<T>> leaf) {
     Node node;

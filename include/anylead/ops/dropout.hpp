@@ -16,7 +16,6 @@ Var<T> dropout_add(const Var<T>& x, const Var<T>& a, Dropout dropout) {
   Tensor<T> y = Tensor<T>::like(a.value());
   detail::run<T>(device, "dropout_add", &OpTable<T>::dropout_add_forward, n, y.data(), x.data(), a.data(), dropout);
   return record(std::move(y), {&x, &a}, [=](Gradients<T>& g) {
-    // one after the other: x and a may be the same variable
     if (g.wants(1))
       detail::run<T>(device, "dropout_add", &OpTable<T>::dropout_add_backward, n, Grad<T>{}, g[1], g.out(), dropout);
     g.pass(0);
