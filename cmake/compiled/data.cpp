@@ -1,9 +1,13 @@
 // The bodies of the data layer, once.
 #include <anylead/data/augment.hpp>
 #include <anylead/data/cached_segments.hpp>
+#include <anylead/data/csv.hpp>
+#include <anylead/data/folder.hpp>
 #include <anylead/data/loader.hpp>
 #include <anylead/data/mapped_file.hpp>
 #include <anylead/data/mat4.hpp>
+#include <anylead/data/npy.hpp>
+#include <anylead/data/patients.hpp>
 #include <anylead/data/raw_record.hpp>
 #include <anylead/data/resample.hpp>
 #include <anylead/data/segment_cache.hpp>
@@ -13,9 +17,13 @@
 
 #include <anylead/data/augment.ipp>
 #include <anylead/data/cached_segments.ipp>
+#include <anylead/data/csv.ipp>
+#include <anylead/data/folder.ipp>
 #include <anylead/data/loader.ipp>
 #include <anylead/data/mapped_file.ipp>
 #include <anylead/data/mat4.ipp>
+#include <anylead/data/npy.ipp>
+#include <anylead/data/patients.ipp>
 #include <anylead/data/raw_record.ipp>
 #include <anylead/data/resample.ipp>
 #include <anylead/data/segment_cache.ipp>

@@ -1,0 +1,197 @@
+#pragma once
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include <anylead/core/error.hpp>
+#include <anylead/data/ascii.hpp>
+#include <anylead/data/csv.hpp>
+#include <anylead/data/folder.hpp>
+#include <anylead/data/glob.hpp>
+#include <anylead/data/hash.hpp>
+#include <anylead/data/leads.hpp>
+#include <anylead/data/npy.hpp>
+#include <anylead/data/wfdb.hpp>
+
+namespace anylead::data {
+
+namespace detail {
+
+/// Columns of a CSV recording in front of its leads.
+inline bool is_time_column(std::string_view name) {
+  const std::string key = lower(trimmed(name));
+  for (const char* known : {"", "time", "t", "sample", "samples", "index", "seconds", "ms", "time_s", "time_ms"})
+    if (key == known) return true;
+  return false;
+}
+
+/// A CSV file whose header row consists of lead names, perhaps behind a time column: a recording and not a table about
+/// recordings.
+ANYLEAD_INLINE bool is_csv_recording(const std::string& path) {
+  std::ifstream file(path);
+  std::string line;
+  line.resize(4096);
+  file.read(line.data(), static_cast<std::streamsize>(line.size()));
+  line.resize(static_cast<std::size_t>(file.gcount()));
+  line.resize(std::min(line.size(), line.find('\n')));
+  try {
+    const CsvTable table = parse_csv(line, path);
+    const std::size_t first = is_time_column(table.header[0]) ? 1 : 0;
+    for (std::size_t i = first; i < table.header.size(); ++i)
+      if (!parse_lead(trimmed(table.header[i]))) return false;
+    return first < table.header.size();
+  } catch (const FormatError&) {
+    return false;
+  }
+}
+
+ANYLEAD_INLINE RawRecord read_csv_recording(const std::string& path, double rate_hz) {
+  const CsvTable table = read_csv(path);
+  RawRecord record;
+  record.rate_hz = rate_hz;
+  for (std::size_t c = 0; c < table.header.size(); ++c) {
+    if (c == 0 && is_time_column(table.header[c])) continue;
+    RawSignal s;
+    s.name = std::string(trimmed(table.header[c]));
+    s.rate_hz = rate_hz;
+    for (std::size_t r = 0; r < table.rows.size(); ++r) {
+      s.values.push_back(csv_number(table.rows[r][c], path, table.lines[r], s.name));
+      s.invalid += !std::isfinite(s.values.back());
+    }
+    record.signals.push_back(std::move(s));
+  }
+  if (record.signals.empty() || table.rows.empty())
+    throw FormatError(path, "line 1", "expected columns named after leads, and rows");
+  return record;
+}
+
+ANYLEAD_INLINE RawRecord read_npy_recording(const std::string& path, double rate_hz, const std::vector<std::string>& names) {
+  const NpyArray array = read_npy(path);
+  if (array.shape.size() != 2)
+    throw FormatError(path, "", str("expected an array of two axes, leads and samples, found ", array.shape.size(), " axes"));
+  const Index rows = array.shape[0], columns = array.shape[1];
+  if (rows == columns) throw FormatError(path, "", str("a square array of ", rows, " does not tell leads from samples"));
+  const bool leads_first = rows < columns;
+  const Index leads = std::min(rows, columns), samples = std::max(rows, columns);
+  std::vector<std::string> own = names;
+  if (own.empty() && leads == 12) own.assign(kLeadNames.begin(), kLeadNames.end());
+  if (static_cast<Index>(own.size()) != leads)
+    throw FormatError(path, "", str("the array has ", leads, " leads, ", own.size(), " names are known; name its leads"));
+  RawRecord record;
+  record.rate_hz = rate_hz;
+  for (Index c = 0; c < leads; ++c) {
+    RawSignal s;
+    s.name = own[static_cast<std::size_t>(c)];
+    s.rate_hz = rate_hz;
+    for (Index t = 0; t < samples; ++t) {
+      s.values.push_back(array.values[static_cast<std::size_t>(leads_first ? c * samples + t : t * leads + c)]);
+      s.invalid += !std::isfinite(s.values.back());
+    }
+    record.signals.push_back(std::move(s));
+  }
+  return record;
+}
+
+}  // namespace detail
+
+ANYLEAD_INLINE RecordFolder::RecordFolder(const std::string& path, const FolderOptions& options) : options_(options) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (fs::is_directory(path, error)) {
+    fs::recursive_directory_iterator it(path, fs::directory_options::skip_permission_denied, error), end;
+    if (error) throw IoError(str(path, ": ", error.message()));
+    std::vector<fs::path> found;
+    for (; it != end; it.increment(error)) {
+      if (error) throw IoError(str(path, ": ", error.message()));
+      if (it->is_regular_file(error)) found.push_back(it->path());
+    }
+    std::sort(found.begin(), found.end());
+    Index seen = 0;
+    for (const fs::path& file : found) {
+      const std::string extension = detail::lower(file.extension().string()), name = detail::lower(file.filename().string());
+      if (name == "ptbxl_database.csv") {
+        patients_.add_ptbxl(file.string());
+        continue;
+      }
+      if (name == "records.csv") {
+        const CsvTable table = read_csv(file.string());
+        if (table.column("record") >= 0 && table.column("patient") >= 0) patients_.add_table(file.string());
+        continue;
+      }
+      const bool recording =
+          extension == ".hea" || extension == ".npy" || (extension == ".csv" && detail::is_csv_recording(file.string()));
+      if (!recording) continue;
+      ++seen;
+      std::string id = file.lexically_relative(path).replace_extension().generic_string();
+      if (!options.match.empty() && !matches_glob(id, options.match) && !matches_glob(file.stem().string(), options.match))
+        continue;
+      files_.push_back({std::move(id), file.string()});
+    }
+    ANYLEAD_CHECK(
+        !files_.empty(), OptionError, path,
+        seen ? str("none of the ", seen, " recordings matches ", options.match)
+             : std::string("no recordings found (WFDB headers .hea, arrays .npy, .csv files whose columns are leads)"));
+  } else {
+    fs::path file = path;
+    if (!fs::exists(file, error) && fs::exists(path + ".hea", error)) file = path + ".hea";
+    if (!fs::exists(file, error)) throw IoError(str(path, ": no such file or folder"));
+    const std::string extension = detail::lower(file.extension().string());
+    if (extension == ".mat" || extension == ".dat") file.replace_extension(".hea");
+    ANYLEAD_CHECK(extension == ".hea" || extension == ".npy" || extension == ".csv" || fs::exists(file, error), OptionError,
+                  path, "expected a folder, a WFDB header (.hea), .npy or .csv");
+    files_.push_back({file.stem().string(), file.string()});
+  }
+  if (!options.patients_csv.empty()) patients_.add_table(options.patients_csv);
+}
+
+ANYLEAD_INLINE std::uint64_t RecordFolder::version(Index i) const {
+  namespace fs = std::filesystem;
+  const fs::path file = path(i);
+  Hash64 hash;
+  const auto add = [&](const fs::path& p) {
+    std::error_code error;
+    const auto size = fs::file_size(p, error);
+    if (error) return;
+    hash.add(std::string_view(p.filename().native()));
+    hash.add(static_cast<std::uint64_t>(size));
+    hash.add(static_cast<std::uint64_t>(fs::last_write_time(p, error).time_since_epoch().count()));
+  };
+  add(file);
+  if (file.extension() == ".hea") {  // the signal files that the header names
+    std::ifstream text(file);
+    std::set<std::string> names;
+    for (std::string line; std::getline(text, line) && names.size() < 256;) {
+      if (line.starts_with('#')) continue;
+      const std::string name = line.substr(0, line.find(' '));
+      if (!name.empty() && name.find('/') == std::string::npos && name.size() < 200) names.insert(name);
+    }
+    for (const auto& name : names) add(file.parent_path() / name);
+  }
+  hash.add(std::string_view(patients_.find(id(i))));
+  hash.add(options_.array_rate_hz);
+  hash.add(std::uint64_t{options_.ignore_checksums});
+  return hash.value();
+}
+
+ANYLEAD_INLINE RawRecord RecordFolder::read_raw(Index i) const {
+  const std::string& file = path(i);
+  const std::string extension = detail::lower(std::filesystem::path(file).extension().string());
+  RawRecord record = extension == ".npy"   ? detail::read_npy_recording(file, options_.array_rate_hz, options_.array_leads)
+                     : extension == ".csv" ? detail::read_csv_recording(file, options_.array_rate_hz)
+                                           : read_wfdb(file, {.ignore_checksums = options_.ignore_checksums});
+  record.id = id(i);
+  return record;
+}
+
+ANYLEAD_INLINE Record RecordFolder::read(Index i) const {
+  Record record = to_record(read_raw(i));
+  record.id = id(i);
+  record.patient = patients_.find(record.id);
+  return record;
+}
+
+}  // namespace anylead::data

@@ -1,0 +1,7 @@
+// libFuzzer target: clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Itests tests/fuzz/wfdb_signals.cpp
+#include <fuzz/readers.hpp>
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  fuzz::wfdb_signals(data, size);
+  return 0;
+}
