@@ -1,0 +1,215 @@
+#include <anylead/cpu/simd.hpp>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include <support/catch.hpp>
+
+using namespace anylead;
+using namespace anylead::cpu_ops;
+
+namespace {
+
+std::vector<Isa> isas() {
+  std::vector<Isa> present;
+  for (const Isa isa : {Isa::portable, Isa::avx2, Isa::avx512})
+    if (isa <= anylead::detail::best_isa()) present.push_back(isa);
+  return present;
+}
+
+struct Exp {
+  template <class T>
+  ANYLEAD_SIMD static Vec<T> value(Vec<T> x) {
+    return exp(x);
+  }
+};
+struct Sqrt {
+  template <class T>
+  ANYLEAD_SIMD static Vec<T> value(Vec<T> x) {
+    return cpu_ops::sqrt(x);
+  }
+};
+struct Cdf {
+  template <class T>
+  ANYLEAD_SIMD static Vec<T> value(Vec<T> x) {
+    return normal(x).cdf;
+  }
+};
+struct Density {
+  template <class T>
+  ANYLEAD_SIMD static Vec<T> value(Vec<T> x) {
+    return normal(x).density;
+  }
+};
+
+template <class F>
+struct Map {
+  template <Isa, class T>
+  ANYLEAD_SIMD static void run(Index n, T* y, const T* x) {
+    for_lanes<T>(n, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { at.store(y, F::value(at(x))); });
+  }
+};
+
+template <class F, class T>
+std::vector<T> map(Isa isa, const std::vector<T>& x) {
+  std::vector<T> y(x.size());
+  with_isa<Map<F>>(isa, static_cast<Index>(x.size()), y.data(), x.data());
+  return y;
+}
+
+/// n + 1 points from low to high, both included.
+template <class T>
+std::vector<T> grid(double low, double high, Index n) {
+  std::vector<T> x;
+  for (Index i = 0; i <= n; ++i) x.push_back(static_cast<T>(low + (high - low) * double(i) / double(n)));
+  return x;
+}
+
+/// Largest relative error of F on x in units of epsilon (the last place of 1), each divided by bound(x).
+template <class F, class T, class Exact, class Bound>
+double worst(Isa isa, const std::vector<T>& x, Exact&& exact, Bound&& bound) {
+  const std::vector<T> y = map<F>(isa, x);
+  long double most = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const long double expected = exact(static_cast<long double>(x[i]));
+    const long double error = std::abs(static_cast<long double>(y[i]) - expected) /
+                              (std::abs(expected) * static_cast<long double>(std::numeric_limits<T>::epsilon()));
+    if (!(error <= 1e9L)) return std::numeric_limits<double>::infinity();
+    most = std::max(most, error / static_cast<long double>(bound(x[i])));
+  }
+  return static_cast<double>(most);
+}
+
+template <class T>
+constexpr Index kPoints = sizeof(T) == 4 ? 1000000 : 300000;
+
+constexpr auto kOne = [](auto) { return 1.0; };
+
+/// 1 / sqrt(2)
+constexpr long double kRootHalf = 0.70710678118654752440084436210484903928L;
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("exp errs by less than two units in the last place", "[cpu][simd]", float, double) {
+  using T = TestType;
+  const double low = sizeof(T) == 4 ? -87.2 : -708, high = sizeof(T) == 4 ? 88.69 : 709.6;
+  for (const Isa isa : isas()) {
+    INFO(name(isa));
+    const auto exact = [](long double x) { return std::exp(x); };
+    CHECK(worst<Exp>(isa, grid<T>(low, high, kPoints<T>), exact, kOne) < 2);
+    CHECK(worst<Exp>(isa, grid<T>(-1, 1, kPoints<T>), exact, kOne) < 2);
+    CHECK(worst<Exp>(isa, grid<T>(-1e-6, 1e-6, 1000), exact, kOne) < 2);
+  }
+}
+
+TEMPLATE_TEST_CASE("exp of infinities, of NaN and beyond its range", "[cpu][simd]", float, double) {
+  using T = TestType;
+  constexpr T infinity = std::numeric_limits<T>::infinity(), nan = std::numeric_limits<T>::quiet_NaN();
+  for (const Isa isa : isas()) {
+    INFO(name(isa));
+    const std::vector<T> y = map<Exp>(isa, std::vector<T>{0, -T(0), infinity, -infinity, nan, 1000, -1000, 1e30f, -1e30f});
+    CHECK(y[0] == 1);
+    CHECK(y[1] == 1);
+    CHECK(y[2] == infinity);
+    CHECK(y[3] == 0);
+    CHECK(std::isnan(y[4]));
+    CHECK(y[5] == infinity);
+    CHECK(y[6] == 0);
+    CHECK(y[7] == infinity);
+    CHECK(y[8] == 0);
+  }
+}
+
+TEMPLATE_TEST_CASE("the square root errs by at most one unit in the last place at every magnitude", "[cpu][simd]", float,
+                   double) {
+  using T = TestType;
+  std::vector<T> x;
+  for (int e = std::numeric_limits<T>::min_exponent; e < std::numeric_limits<T>::max_exponent; e += sizeof(T) == 4 ? 1 : 9)
+    for (int i = 0; i < 257; ++i) x.push_back(std::ldexp(T(1) + T(i) / T(257), e - 1));
+  for (const Isa isa : isas()) {
+    INFO(name(isa));
+    CHECK(worst<Sqrt>(
+              isa, x, [](long double v) { return std::sqrt(v); }, kOne) <= 1);
+    CHECK(map<Sqrt>(isa, std::vector<T>{0, 1, 4})[0] == 0);
+    CHECK(map<Sqrt>(isa, std::vector<T>{0, 1, 4})[1] == 1);
+    CHECK(map<Sqrt>(isa, std::vector<T>{0, 1, 4})[2] == 2);
+  }
+}
+
+TEMPLATE_TEST_CASE("the normal distribution keeps its relative accuracy into both tails", "[cpu][simd]", float, double) {
+  using T = TestType;
+  const double end = sizeof(T) == 4 ? 12.5 : 37;
+  for (const Isa isa : isas()) {
+    INFO(name(isa));
+    const auto cdf = [](long double x) { return std::erfc(-x * kRootHalf) / 2; };
+    const auto density = [](long double x) { return std::exp(-x * x / 2) * 0.39894228040143267793994605993438187L; };
+    CHECK(worst<Cdf>(isa, grid<T>(-1.5, 8, kPoints<T>), cdf, kOne) < 8);
+    CHECK(worst<Cdf>(isa, grid<T>(-end, -1.5, kPoints<T>), cdf, [](T x) { return 1 + double(x) * double(x) / 2; }) < 4);
+    CHECK(worst<Density>(isa, grid<T>(-end, end, kPoints<T>), density, [](T x) { return 1 + double(x) * double(x) / 2; }) < 4);
+  }
+}
+
+TEMPLATE_TEST_CASE("the normal distribution of zero, infinities and NaN", "[cpu][simd]", float, double) {
+  using T = TestType;
+  constexpr T infinity = std::numeric_limits<T>::infinity();
+  for (const Isa isa : isas()) {
+    INFO(name(isa));
+    const std::vector<T> y = map<Cdf>(isa, std::vector<T>{0, -T(0), infinity, -infinity, std::numeric_limits<T>::quiet_NaN()});
+    CHECK(y[0] == T(0.5));
+    CHECK(y[1] == T(0.5));
+    CHECK(y[2] == 1);
+    CHECK(y[3] >= 0);
+    CHECK(y[3] < T(1e-30));
+    CHECK(std::isnan(y[4]));
+  }
+}
+
+namespace {
+
+struct Sums {
+  template <Isa, class T>
+  ANYLEAD_SIMD static void run(Index n, T* to, const T* x) {
+    to[0] = sum_lanes<T>(n, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { return at(x); });
+    Vec<T> top = broadcast(-std::numeric_limits<T>::infinity());
+    for_lanes<T>(n, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA {
+      const Vec<T> v = at(x);
+      top = max(top, v);
+    });
+    to[1] = max(top);
+  }
+};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("loops over lanes visit every element once and touch none behind the end", "[cpu][simd]", float, double) {
+  using T = TestType;
+  constexpr T nan = std::numeric_limits<T>::quiet_NaN();
+  for (const Isa isa : isas())
+    for (Index n = 0; n <= 3 * kLanes<T> + 1; ++n) {
+      INFO(n << " on " << name(isa));
+      std::vector<T> x(static_cast<std::size_t>(n + kLanes<T>), nan), y(x.size(), T(-7));
+      T expected = 0;
+      for (Index i = 0; i < n; ++i) expected += x[static_cast<std::size_t>(i)] = static_cast<T>(i + 1);
+      with_isa<Map<Sqrt>>(isa, n, y.data(), x.data());
+      for (Index i = 0; i < n; ++i) REQUIRE(y[static_cast<std::size_t>(i)] == Approx(std::sqrt(double(i + 1))));
+      for (std::size_t i = static_cast<std::size_t>(n); i < y.size(); ++i) REQUIRE(y[i] == T(-7));
+      T result[2];
+      with_isa<Sums>(isa, n, result, static_cast<const T*>(x.data()));
+      REQUIRE(result[0] == expected);  // whole numbers: exact in any order
+      if (n % kLanes<T> == 0 && n > 0) REQUIRE(result[1] == T(n));
+    }
+}
+
+TEST_CASE("every instruction set adds in the same order", "[cpu][simd]") {
+  std::vector<float> x;
+  for (int i = 0; i < 1003; ++i) x.push_back(1.f / static_cast<float>(i + 1));
+  std::vector<float> sums;
+  for (const Isa isa : isas()) {
+    float result[2];
+    with_isa<Sums>(isa, static_cast<Index>(x.size()), result, static_cast<const float*>(x.data()));
+    sums.push_back(result[0]);
+  }
+  for (const float s : sums) CHECK(s == sums[0]);
+}
