@@ -95,8 +95,7 @@ TEST_CASE("a second run opens the file and still shows the report", "[data]") {
   CHECK(report.bad[0].record == "broken");
   CHECK(report.bad[0].message == "broken: byte 7: expected 1, found 2");
   CHECK(str(report) ==
-        "3 of 5 records used, 5 segments, 1 records too short, 1 records unreadable\n  broken: broken: byte 7: expected 1, "
-        "found 2");
+        "3 of 5 records used, 5 segments, 1 records too short, 1 records unreadable\n  broken: byte 7: expected 1, found 2");
 }
 
 TEST_CASE("other recordings or other options make another cache", "[data]") {

@@ -47,7 +47,12 @@ inline void append(std::string& out, const PreparationReport& r) {
   count(r.leads_dropped, "leads of segments emptied");
   count(r.samples_bridged, "invalid samples interpolated");
   count(static_cast<Index>(r.bad.size()), "records unreadable");
-  for (std::size_t i = 0; i < r.bad.size() && i < 3; ++i) out += str("\n  ", r.bad[i].record, ": ", r.bad[i].message);
+  for (std::size_t i = 0; i < r.bad.size() && i < 3; ++i) {
+    const auto& [record, message] = r.bad[i];
+    out += "\n  ";
+    if (message.find(record) == message.npos) out += str(record, ": ");  // readers begin with the file
+    out += message;
+  }
   if (r.bad.size() > 3) out += "\n  ...";
 }
 
