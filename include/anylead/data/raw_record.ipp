@@ -71,8 +71,7 @@ ANYLEAD_INLINE void describe_from_comments(RawRecord& record) {
 }
 
 ANYLEAD_INLINE Record to_record(const RawRecord& record) {
-  constexpr Index kMostGrowth =
-      64;  // a limb lead beside 16-fold sampled ones grows 16 times; a hostile header asks for millions
+  constexpr Index kMostGrowth = 64;  // a slow lead beside fast ones may grow; a hostile header asks for millions of times
   std::vector<const RawSignal*> voltages;
   Index n_max = 1, stored = 0;
   for (const RawSignal& s : record.signals) {
@@ -86,9 +85,7 @@ ANYLEAD_INLINE Record to_record(const RawRecord& record) {
     throw FormatError(record.id, "", "expected a signal in volts, millivolts, microvolts or nanovolts, found none");
 
   const RawSignal& first = *voltages.front();
-  ANYLEAD_CHECK(first.samples_per_frame > 0, FormatError, record.id, "samples per frame of ", printable(first.name), " are ",
-                first.samples_per_frame);
-  const Index frames = static_cast<Index>(first.values.size()) / first.samples_per_frame;
+  const Index frames = static_cast<Index>(first.values.size()) / std::max<Index>(first.samples_per_frame, 1);
   for (const RawSignal* s : voltages) {
     const auto count = static_cast<Index>(s->values.size());
     if (s->samples_per_frame < 1 || count % s->samples_per_frame != 0 || count / s->samples_per_frame != frames)
