@@ -72,7 +72,7 @@ ANYLEAD_INLINE void add_fibrillation(Dipole& dipole, const Patient& patient, dou
       sine = next;
     }
     const double a = size * (1 + swing * std::sin(pi2 * swing_hz * t + swing_phase));
-    dipole.add_sample(i, a * sum, {0.014, 0.030, -0.055});
+    dipole.add_sample(i, a * sum, {-0.020, 0.030, -0.042});
   }
 }
 
@@ -88,7 +88,7 @@ ANYLEAD_INLINE void add_flutter(Dipole& dipole, const Patient& patient, const Co
       before = sine;
       sine = next;
     }
-    dipole.add_sample(i, 0.85 * patient.atrial_size * sum, {0.012, -0.085, -0.055});
+    dipole.add_sample(i, 0.85 * patient.atrial_size * sum, {-0.020, -0.090, -0.050});
   }
 }
 

@@ -249,7 +249,7 @@ ANYLEAD_INLINE void make_normal_complex(Patient& p, RandomSequence& random) {
   if (!wide || c.poor_progression)
     for (int step = 0; step < 12; ++step) {
       const double r3 = extremes(beat.qrs, p.field[4]).high;
-      if (c.poor_progression ? r3 < 0.22 : r3 > 0.45) break;
+      if (c.poor_progression ? r3 < 0.22 : r3 > 0.6) break;
       for (std::size_t w = c.poor_progression ? 0 : 1; w < beat.qrs.size(); ++w) {
         if (c.poor_progression && w == 0)
           beat.qrs[w].v.z *= 0.8;
@@ -283,6 +283,7 @@ ANYLEAD_INLINE void make_normal_complex(Patient& p, RandomSequence& random) {
   // Repolarisation follows the axis half the way.
   beat.t = turned_frontal(Vector{0.27, 0.18, -0.13} + 0.025 * Vector{random.normal(), random.normal(), random.normal()},
                           0.4 * std::clamp(target - before, -70.0, 60.0));
+  for (int step = 0; step < 12 && dot(p.field[0], beat.t) < 0.09; ++step) beat.t.x += 0.02;  // upright in I, whatever the axis
   if (c.conduction == Conduction::lbbb) make_discordant(beat, random.uniform(0.36, 0.46));
   if (c.conduction == Conduction::rbbb) beat.t = beat.t + Vector{0.06, 0.0, 0.24};
   if (c.conduction == Conduction::irbbb) beat.t = beat.t + Vector{0.02, 0.0, 0.06};
@@ -370,7 +371,7 @@ ANYLEAD_INLINE Patient make_patient(RandomSequence& random, double diseased, std
   p.u = random.uniform() < 0.4 ? random.uniform(0.5, 1) : 0;
   p.respiration = random.uniform(0.2, 0.3);
   p.atrial_rate = random.uniform(5.2, 7.5);
-  p.atrial_size = random.uniform(0.8, 1.5);
+  p.atrial_size = random.uniform(0.8, 1.5) * (c.low_voltage ? 0.5 : 1);
   return p;
 }
 
