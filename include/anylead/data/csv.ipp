@@ -84,7 +84,8 @@ ANYLEAD_INLINE double csv_number(std::string_view field, std::string_view file, 
   const std::string key = detail::lower(text);
   if (key.empty() || key == "nan" || key == "na") return std::numeric_limits<double>::quiet_NaN();
   double value = 0;
-  const char* begin = text.data() + (text.front() == '+');
+  // from_chars takes no plus sign.
+  const char* begin = text.data() + (text.starts_with('+') && !text.starts_with("+-") ? 1 : 0);
   const auto [end, error] = std::from_chars(begin, text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size())
     throw FormatError(file, str("line ", line),

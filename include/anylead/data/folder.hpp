@@ -16,12 +16,15 @@ struct FolderOptions {
   std::string match = {};         ///< only recordings whose id, or its last part, matches; empty: all. @see matches_glob
   bool ignore_checksums = false;  ///< read signals whose checksum disagrees with the header
   std::string patients_csv = {};  ///< table with columns record and patient, before those found in the folder
-  double array_rate_hz = 500;     ///< of .npy and .csv recordings
+  double array_rate_hz = 500;     ///< of .npy and .csv recordings, whose numbers are millivolts
   std::vector<std::string> array_leads = {};  ///< of .npy recordings; empty: the twelve standard leads
 };
 
 /// A RecordSource: all recordings below a folder (WFDB headers, .npy arrays, .csv files whose columns are leads), in the order
 /// of their paths; or a single file. Signals are read when asked for.
+///
+/// An .npy array is one recording, [leads, samples] or [samples, leads] with fewer leads than samples, or a third axis in front
+/// numbers recordings: NAME#0, NAME#1, ...
 ///
 /// Patients come from options.patients_csv, from PTB-XL's ptbxl_database.csv and from tables records.csv (record, patient) in
 /// the folder; a recording in none of them has no patient.
@@ -40,6 +43,7 @@ class RecordFolder {
  private:
   struct File {
     std::string id, path;
+    Index part = -1;  ///< number of the recording in a file of several
   };
   FolderOptions options_;
   std::vector<File> files_;

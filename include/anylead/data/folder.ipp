@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <set>
 
 #include <anylead/core/error.hpp>
@@ -14,6 +15,7 @@
 #include <anylead/data/glob.hpp>
 #include <anylead/data/hash.hpp>
 #include <anylead/data/leads.hpp>
+#include <anylead/data/mapped_file.hpp>
 #include <anylead/data/npy.hpp>
 #include <anylead/data/wfdb.hpp>
 
@@ -49,57 +51,89 @@ ANYLEAD_INLINE bool is_csv_recording(const std::string& path) {
   }
 }
 
+/// A signal in millivolt as arrays have it.
+inline RawSignal array_signal(std::string name, double rate_hz, std::vector<double> values) {
+  RawSignal s;
+  s.name = std::move(name);
+  s.rate_hz = rate_hz;
+  s.values = std::move(values);
+  for (double& v : s.values)
+    if (!std::isfinite(v)) {
+      v = std::numeric_limits<double>::quiet_NaN();
+      ++s.invalid;
+    }
+  return s;
+}
+
 ANYLEAD_INLINE RawRecord read_csv_recording(const std::string& path, double rate_hz) {
   const CsvTable table = read_csv(path);
   RawRecord record;
   record.rate_hz = rate_hz;
   for (std::size_t c = 0; c < table.header.size(); ++c) {
     if (c == 0 && is_time_column(table.header[c])) continue;
-    RawSignal s;
-    s.name = std::string(trimmed(table.header[c]));
-    s.rate_hz = rate_hz;
-    for (std::size_t r = 0; r < table.rows.size(); ++r) {
-      s.values.push_back(csv_number(table.rows[r][c], path, table.lines[r], s.name));
-      s.invalid += !std::isfinite(s.values.back());
-    }
-    record.signals.push_back(std::move(s));
+    const std::string name(trimmed(table.header[c]));
+    std::vector<double> values(table.rows.size());
+    for (std::size_t r = 0; r < values.size(); ++r) values[r] = csv_number(table.rows[r][c], path, table.lines[r], name);
+    record.signals.push_back(array_signal(name, rate_hz, std::move(values)));
   }
   if (record.signals.empty() || table.rows.empty())
     throw FormatError(path, "line 1", "expected columns named after leads, and rows");
   return record;
 }
 
-ANYLEAD_INLINE RawRecord read_npy_recording(const std::string& path, double rate_hz, const std::vector<std::string>& names) {
-  const NpyArray array = read_npy(path);
-  if (array.shape.size() != 2)
-    throw FormatError(path, "", str("expected an array of two axes, leads and samples, found ", array.shape.size(), " axes"));
-  const Index rows = array.shape[0], columns = array.shape[1];
-  if (rows == columns) throw FormatError(path, "", str("a square array of ", rows, " does not tell leads from samples"));
+/// `part` numbers the recordings of an array of three axes; -1: the array is one recording.
+ANYLEAD_INLINE RawRecord read_npy_recording(const std::string& path, Index part, double rate_hz,
+                                            const std::vector<std::string>& names) {
+  const MappedFile file(path);
+  const NpyHeader header = parse_npy_header(file.bytes(), path);
+  const std::size_t axes = header.shape.size();
+  if (axes != (part < 0 ? 2 : 3) || (part >= 0 && part >= header.shape[0]))
+    throw FormatError(path, "",
+                      str("expected axes of leads and samples, perhaps one of recordings in front, found ", axes, " axes"));
+  const Index rows = header.shape[axes - 2], columns = header.shape[axes - 1];
+  if (rows == columns)
+    throw FormatError(path, "",
+                      str("expected fewer leads than samples, found ", rows, " x ", columns, ": which are the leads?"));
   const bool leads_first = rows < columns;
   const Index leads = std::min(rows, columns), samples = std::max(rows, columns);
-  std::vector<std::string> own = names;
-  if (own.empty() && leads == 12) own.assign(kLeadNames.begin(), kLeadNames.end());
-  if (static_cast<Index>(own.size()) != leads)
-    throw FormatError(path, "", str("the array has ", leads, " leads, ", own.size(), " names are known; name its leads"));
+  std::vector<std::string> known = names;
+  if (known.empty() && leads == 12) known.assign(kLeadNames.begin(), kLeadNames.end());
+  if (static_cast<Index>(known.size()) != leads)
+    throw FormatError(path, "",
+                      known.empty() ? str("found ", leads, " leads without names: name them (array_leads)")
+                                    : str("expected the ", known.size(), " named leads, found ", leads));
+  const std::vector<double> all = npy_values(header, file.bytes(), std::max<Index>(part, 0) * rows * columns, rows * columns);
   RawRecord record;
   record.rate_hz = rate_hz;
   for (Index c = 0; c < leads; ++c) {
-    RawSignal s;
-    s.name = own[static_cast<std::size_t>(c)];
-    s.rate_hz = rate_hz;
-    for (Index t = 0; t < samples; ++t) {
-      s.values.push_back(array.values[static_cast<std::size_t>(leads_first ? c * samples + t : t * leads + c)]);
-      s.invalid += !std::isfinite(s.values.back());
-    }
-    record.signals.push_back(std::move(s));
+    std::vector<double> values(static_cast<std::size_t>(samples));
+    for (Index t = 0; t < samples; ++t)
+      values[static_cast<std::size_t>(t)] = all[static_cast<std::size_t>(leads_first ? c * samples + t : t * leads + c)];
+    record.signals.push_back(array_signal(known[static_cast<std::size_t>(c)], rate_hz, std::move(values)));
   }
   return record;
+}
+
+/// Recordings in an array of three axes; 0 for other files, which are one recording each or damaged.
+ANYLEAD_INLINE Index npy_recordings(const std::string& path) try {
+  const NpyHeader header = parse_npy_header(MappedFile(path).bytes(), path);
+  return header.shape.size() == 3 && header.count > 0 ? header.shape[0] : 0;
+} catch (const Error&) {
+  return 0;  // whoever reads it learns why
 }
 
 }  // namespace detail
 
 ANYLEAD_INLINE RecordFolder::RecordFolder(const std::string& path, const FolderOptions& options) : options_(options) {
   namespace fs = std::filesystem;
+  std::set<std::string> taken;
+  const auto add = [&](std::string id, const fs::path& file) {
+    const std::string extension = file.extension().string();
+    const Index recordings = detail::lower(extension) == ".npy" ? detail::npy_recordings(file.string()) : 0;
+    if (!taken.insert(id).second) taken.insert(id += extension);  // a.hea and a.npy are two recordings
+    if (recordings == 0) files_.push_back({id, file.string()});
+    for (Index part = 0; part < recordings; ++part) files_.push_back({str(id, "#", part), file.string(), part});
+  };
   std::error_code error;
   if (fs::is_directory(path, error)) {
     fs::recursive_directory_iterator it(path, fs::directory_options::skip_permission_denied, error), end;
@@ -129,7 +163,7 @@ ANYLEAD_INLINE RecordFolder::RecordFolder(const std::string& path, const FolderO
       std::string id = file.lexically_relative(path).replace_extension().generic_string();
       if (!options.match.empty() && !matches_glob(id, options.match) && !matches_glob(file.stem().string(), options.match))
         continue;
-      files_.push_back({std::move(id), file.string()});
+      add(std::move(id), file);
     }
     ANYLEAD_CHECK(
         !files_.empty(), OptionError, path,
@@ -139,11 +173,11 @@ ANYLEAD_INLINE RecordFolder::RecordFolder(const std::string& path, const FolderO
     fs::path file = path;
     if (!fs::exists(file, error) && fs::exists(path + ".hea", error)) file = path + ".hea";
     if (!fs::exists(file, error)) throw IoError(str(path, ": no such file or folder"));
-    const std::string extension = detail::lower(file.extension().string());
-    if (extension == ".mat" || extension == ".dat") file.replace_extension(".hea");
-    ANYLEAD_CHECK(extension == ".hea" || extension == ".npy" || extension == ".csv" || fs::exists(file, error), OptionError,
-                  path, "expected a folder, a WFDB header (.hea), .npy or .csv");
-    files_.push_back({file.stem().string(), file.string()});
+    std::string extension = detail::lower(file.extension().string());
+    if (extension == ".mat" || extension == ".dat") file.replace_extension(extension = ".hea");
+    ANYLEAD_CHECK(extension == ".hea" || extension == ".npy" || extension == ".csv", OptionError, path,
+                  "expected a folder, a WFDB record, an .npy or a .csv file");
+    add(file.stem().string(), file);
   }
   if (!options.patients_csv.empty()) patients_.add_table(options.patients_csv);
 }
@@ -166,13 +200,14 @@ ANYLEAD_INLINE std::uint64_t RecordFolder::version(Index i) const {
     std::set<std::string> names;
     for (std::string line; std::getline(text, line) && names.size() < 256;) {
       if (line.starts_with('#')) continue;
-      const std::string name = line.substr(0, line.find(' '));
+      const std::string name = line.substr(0, line.find_first_of(" \t\r"));
       if (!name.empty() && name.find('/') == std::string::npos && name.size() < 200) names.insert(name);
     }
     for (const auto& name : names) add(file.parent_path() / name);
   }
   hash.add(std::string_view(patients_.find(id(i))));
   hash.add(options_.array_rate_hz);
+  for (const std::string& lead : options_.array_leads) hash.add(std::string_view(lead));
   hash.add(std::uint64_t{options_.ignore_checksums});
   return hash.value();
 }
@@ -180,7 +215,8 @@ ANYLEAD_INLINE std::uint64_t RecordFolder::version(Index i) const {
 ANYLEAD_INLINE RawRecord RecordFolder::read_raw(Index i) const {
   const std::string& file = path(i);
   const std::string extension = detail::lower(std::filesystem::path(file).extension().string());
-  RawRecord record = extension == ".npy"   ? detail::read_npy_recording(file, options_.array_rate_hz, options_.array_leads)
+  RawRecord record = extension == ".npy"   ? detail::read_npy_recording(file, files_[static_cast<std::size_t>(i)].part,
+                                                                        options_.array_rate_hz, options_.array_leads)
                      : extension == ".csv" ? detail::read_csv_recording(file, options_.array_rate_hz)
                                            : read_wfdb(file, {.ignore_checksums = options_.ignore_checksums});
   record.id = id(i);
