@@ -167,6 +167,15 @@ TEST_CASE("Masked leads and times are marked and explained", "[report]") {
   CHECK(svg.find("masked 1 s to 2 s") != std::string::npos);
 }
 
+TEST_CASE("The standard layout finds leads in any order and case, and without all twelve the rows are stacked", "[report]") {
+  EcgStrip strip = example();
+  std::swap(strip.leads[0], strip.leads[11]);
+  strip.leads[3] = "AVR";
+  CHECK(count(ecg_strip(strip), "class=\"pulse\"") == 4);
+  strip.leads[3] = "X";
+  CHECK(count(ecg_strip(strip), "class=\"pulse\"") == 12);
+}
+
 TEST_CASE("Names from files cannot break out of the picture", "[report]") {
   EcgStrip strip = one_lead(std::vector<float>(500, 0.0f));
   strip.leads = {"<script>alert(1)</script>"};

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <string_view>
 
 #include <anylead/core/error.hpp>
 #include <anylead/core/text.hpp>
-#include <anylead/data/leads.hpp>
 #include <anylead/report/ecg_strip.hpp>
 #include <anylead/report/svg.hpp>
 
@@ -125,12 +125,21 @@ ANYLEAD_INLINE void validate(const EcgStrip& strip) {
                 "ecg_strip", "expected masked_leads [", channels, "], found [", strip.masked_leads.size(), "]");
 }
 
-/// Row of the signal for each standard lead, empty unless all are there.
+/// Row of the signal for each standard lead by its usual name in any case, empty unless all are there.
 ANYLEAD_INLINE std::vector<Index> standard_rows(const std::vector<std::string>& leads) {
-  std::vector<Index> rows(12, -1);
-  for (std::size_t c = leads.size(); c-- > 0;)
-    if (const auto lead = data::parse_lead(leads[c])) rows[static_cast<std::size_t>(*lead)] = static_cast<Index>(c);
-  return std::find(rows.begin(), rows.end(), -1) == rows.end() ? rows : std::vector<Index>();
+  constexpr std::array<std::string_view, 12> names = {"i",  "ii", "iii", "avr", "avl", "avf",
+                                                      "v1", "v2", "v3",  "v4",  "v5",  "v6"};
+  std::vector<Index> rows;
+  for (const std::string_view name : names) {
+    const auto same = [&](const std::string& lead) {
+      const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+      return std::equal(lead.begin(), lead.end(), name.begin(), name.end(), [&](char x, char y) { return lower(x) == y; });
+    };
+    const auto found = std::find_if(leads.begin(), leads.end(), same);
+    if (found == leads.end()) return {};
+    rows.push_back(found - leads.begin());
+  }
+  return rows;
 }
 
 /// Diagonal lines 3 mm apart over a rectangle.
