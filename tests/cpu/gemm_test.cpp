@@ -1,5 +1,6 @@
 #include <anylead/cpu/gemm.hpp>
 
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -283,4 +284,21 @@ TEMPLATE_TEST_CASE("NaN and infinity reach the elements that they belong to, and
             }
           }
       }
+}
+
+TEMPLATE_TEST_CASE("a matrix packed before gives the same bits", "[cpu][gemm]", float, double) {
+  for (const Isa isa : isas())
+    for (const Op op_a : kOps)
+      for (const Op op_b : kOps)
+        for (const auto& [m, n, k] : std::vector<std::array<Index, 3>>{{3, 1601, 70}, {30, 33, 1600}, {1, 1, 1}, {4, 5, 0}}) {
+          const Case<TestType> one(m, n, k, op_a, op_b);
+          INFO(one.text() << " on " << name(isa));
+          const PackedB<TestType> packed(k, n, one.b.data(), one.ldb, op_b, isa);
+          std::vector<TestType> expected = one.c, result = one.c;
+          gemm_serial(one.gemm(expected), isa);
+          Gemm<TestType> g = one.gemm(result);
+          g.b = nullptr;
+          gemm(g, packed);
+          REQUIRE(same_bits(result, expected));
+        }
 }

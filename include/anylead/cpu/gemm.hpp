@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include <anylead/core/isa.hpp>
 #include <anylead/core/parallel.hpp>
@@ -225,28 +226,33 @@ struct PackA {
   }
 };
 
+/// Number of blocks that k terms are cut into: a function of k alone.
+constexpr Index depth_blocks(Index k) { return std::max<Index>(1, (k + kDepth - 1) / kDepth); }
+
 /// Columns [col, col + n) and rows [row, row + m) of the product, on the calling thread. col: a multiple of the tile's columns.
+/// ready: op(B) as PackedB keeps it, or null.
 template <class T>
-void gemm_part(Isa isa, const Gemm<T>& g, Index row, Index m, Index col, Index n) {
-  struct PackedA;
-  struct PackedB;
+void gemm_part(Isa isa, const Gemm<T>& g, const T* ready, Index row, Index m, Index col, Index n) {
+  struct BlocksOfA;
+  struct BlocksOfB;
   const bool transpose_a = g.op_a == Op::transpose, transpose_b = g.op_b == Op::transpose;
   // Rows a multiple of 2 KiB apart fall into the same sets of the cache: then they are copied to a kinder distance.
   const bool spread = !transpose_a && g.lda * static_cast<Index>(sizeof(T)) % 2048 == 0 && n > 2 * tile_cols<T>(isa);
   const Index cols = tile_cols<T>(isa), rows = tile_rows(isa);
-  const Index depths = std::max<Index>(1, (g.k + kDepth - 1) / kDepth), deepest = (g.k + depths - 1) / depths;
+  const Index depths = depth_blocks(g.k), deepest = (g.k + depths - 1) / depths;
   const Index heights = (m + kHeight - 1) / kHeight, highest = (m + heights - 1) / heights;
   const Index widest = std::min(kWidth, (n + cols - 1) / cols * cols), row_size = deepest + kLanes<T>;
   const Index panel_size = (deepest + 2) * rows;  // two rows more: room for what a panel's last vector writes too much
-  T* packed_b = scratch<PackedB, T>(deepest * widest);
-  T* packed_a = transpose_a ? scratch<PackedA, T>((highest + rows - 1) / rows * panel_size)
-                : spread    ? scratch<PackedA, T>(highest * row_size)
+  const Index all_cols = (g.n + cols - 1) / cols * cols;
+  T* packed_b = ready ? nullptr : scratch<BlocksOfB, T>(deepest * widest);
+  T* packed_a = transpose_a ? scratch<BlocksOfA, T>((highest + rows - 1) / rows * panel_size)
+                : spread    ? scratch<BlocksOfA, T>(highest * row_size)
                             : nullptr;
   for (Index j = 0; j < n; j += kWidth) {
     const Index width = std::min(kWidth, n - j);
     for (Index d = 0; d < depths; ++d) {
       const Index p = cut(g.k, depths, d), depth = cut(g.k, depths, d + 1) - p;
-      if (depth > 0) {
+      if (!ready && depth > 0) {
         const T* b = transpose_b ? g.b + (col + j) * g.ldb + p : g.b + p * g.ldb + col + j;
         const BlockB<T> block = {packed_b, b, g.ldb, transpose_b, depth, width};
         with_isa<PackB>(isa, &block);
@@ -273,7 +279,7 @@ void gemm_part(Isa isa, const Gemm<T>& g, Index row, Index m, Index col, Index n
                                               : spread    ? row_size
                                                           : g.lda,
                                   .k_step = transpose_a ? count : 1,
-                                  .b = packed_b + c * depth,
+                                  .b = ready ? ready + p * all_cols + (col + j + c) * depth : packed_b + c * depth,
                                   .k = depth,
                                   .cols = std::min(cols, width - c),
                                   .c = g.c + (top + first) * g.ldc + col + j + c,
@@ -308,28 +314,73 @@ inline Grid best_grid(Index row_panels, Index rows, Index col_panels, Index part
 
 }  // namespace detail
 
-/// The product on the calling thread: for many small ones inside parallel_for.
+/// op(B) in the form that tiles read, for matrices that many products share: weights of a network that is not being trained.
 template <class T>
-void gemm_serial(const Gemm<T>& g, Isa isa = current_isa()) {
-  if (g.m > 0 && g.n > 0) detail::gemm_part(isa, g, 0, g.m, 0, g.n);
-}
+class PackedB {
+ public:
+  /// op(B) is [k, n]. @see Gemm
+  PackedB(Index k, Index n, const T* b, Index ldb, Op op, Isa isa = current_isa()) : k_(k), n_(n), isa_(isa) {
+    const Index cols = detail::tile_cols<T>(isa), padded = (n + cols - 1) / cols * cols, depths = detail::depth_blocks(k);
+    room_.resize(static_cast<std::size_t>((k * padded + kLanes<T> - 1) / kLanes<T>));
+    T* to = reinterpret_cast<T*>(room_.data());
+    for (Index d = 0; d < depths && n > 0 && k > 0; ++d) {
+      const Index p = detail::cut(k, depths, d), depth = detail::cut(k, depths, d + 1) - p;
+      const T* first = op == Op::transpose ? b + p : b + p * ldb;
+      const detail::BlockB<T> block = {to + p * padded, first, ldb, op == Op::transpose, depth, n};
+      with_isa<detail::PackB>(isa, &block);
+    }
+  }
+
+  Index k() const { return k_; }
+  Index n() const { return n_; }
+  Isa isa() const { return isa_; }
+  /// Null if k or n is 0.
+  const T* data() const { return reinterpret_cast<const T*>(room_.data()); }
+
+ private:
+  Index k_, n_;
+  Isa isa_;
+  std::vector<Vec<T>> room_;  // aligned to cache lines
+};
+
+namespace detail {
 
 /// The product on all threads. Which thread computes an element has no influence on it.
 template <class T>
-void gemm(const Gemm<T>& g, Isa isa = current_isa()) {
+void gemm_parallel(const Gemm<T>& g, const T* ready, Isa isa) {
   if (g.m <= 0 || g.n <= 0) return;
-  const Index rows = detail::tile_rows(isa), cols = detail::tile_cols<T>(isa);
+  const Index rows = tile_rows(isa), cols = tile_cols<T>(isa);
   const Index row_panels = (g.m + rows - 1) / rows, col_panels = (g.n + cols - 1) / cols;
-  const detail::Grid grid = detail::best_grid(row_panels, rows, col_panels, threads());
+  const Grid grid = best_grid(row_panels, rows, col_panels, threads());
   parallel_for(grid.down * grid.across, 1, [&](Index begin, Index end) {
     for (Index part = begin; part < end; ++part) {
       const Index r = part % grid.down, c = part / grid.down;
-      const Index top = detail::cut(g.m, grid.down, r), bottom = detail::cut(g.m, grid.down, r + 1);
-      const Index left = detail::cut(col_panels, grid.across, c) * cols;
-      const Index right = std::min(g.n, detail::cut(col_panels, grid.across, c + 1) * cols);
-      detail::gemm_part(isa, g, top, bottom - top, left, right - left);
+      const Index top = cut(g.m, grid.down, r), bottom = cut(g.m, grid.down, r + 1);
+      const Index left = cut(col_panels, grid.across, c) * cols;
+      const Index right = std::min(g.n, cut(col_panels, grid.across, c + 1) * cols);
+      gemm_part(isa, g, ready, top, bottom - top, left, right - left);
     }
   });
+}
+
+}  // namespace detail
+
+/// The product on the calling thread: for many small ones inside parallel_for.
+template <class T>
+void gemm_serial(const Gemm<T>& g, Isa isa = current_isa()) {
+  if (g.m > 0 && g.n > 0) detail::gemm_part<T>(isa, g, nullptr, 0, g.m, 0, g.n);
+}
+
+/// The product on all threads.
+template <class T>
+void gemm(const Gemm<T>& g, Isa isa = current_isa()) {
+  detail::gemm_parallel<T>(g, nullptr, isa);
+}
+
+/// The product on all threads with a matrix packed before, [g.k, g.n]; g.b, g.ldb and g.op_b are not read. The same bits.
+template <class T>
+void gemm(const Gemm<T>& g, const PackedB<T>& b) {
+  detail::gemm_parallel<T>(g, b.data(), b.isa());
 }
 
 }  // namespace anylead::cpu_ops
