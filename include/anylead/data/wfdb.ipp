@@ -100,15 +100,16 @@ inline Index parse_record_line(WfdbLine line, WfdbHeader& header) {
 
 /// `format[xN][:skew][+offset]`
 inline void parse_format(const WfdbLine& line, std::string_view field, WfdbSignal& signal) {
-  std::string_view rest = field;
-  const std::size_t digits = std::min(rest.find_first_not_of("0123456789"), rest.size());
-  if (digits > 0) signal.format = static_cast<int>(line.integer(rest.substr(0, digits), "format", 0, 99999));
-  rest.remove_prefix(digits);
+  const auto refuse = [&] { line.fail("expected a format such as 16, 16x2:3+24, found ", printable(field)); };
+  const std::size_t digits = std::min(field.find_first_not_of("0123456789"), field.size());
+  if (digits == 0) refuse();
+  signal.format = static_cast<int>(line.integer(field.substr(0, digits), "format", 0, 99999));
+  std::string_view rest = field.substr(digits);
   if (const auto n = after_mark(rest, 'x'))
     signal.samples_per_frame = line.integer(*n, "samples per frame", 1, kMostFrameSamples);
   if (const auto n = after_mark(rest, ':')) signal.skew_frames = line.integer(*n, "skew", 0, kMostFrames);
   if (const auto n = after_mark(rest, '+')) signal.byte_offset = line.integer(*n, "byte offset", 0, kMostFrames);
-  if (digits == 0 || !rest.empty()) line.fail("expected a format such as 16, 16x2:3+24, found ", printable(field));
+  if (!rest.empty()) refuse();
 }
 
 /// `gain[(baseline)][/unit]`; returns whether a baseline is there.
