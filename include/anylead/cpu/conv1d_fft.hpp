@@ -47,12 +47,19 @@ struct Spectra {
   ANYLEAD_SIMD T* at(Index f, Index slot) const { return data + f * bin + slot * kSlot; }
 };
 
-/// Twice the spectra of a and b, at bins 0 .. N/2 of two slots. work: 2 N vectors.
+/// Where imaginary parts begin in the working memory of a transform: not a power of two behind the real ones, whose sets of the
+/// cache they would share.
+template <class T>
+constexpr Index imaginary(Index n) {
+  return (n + 1) * kLanes<T>;
+}
+
+/// Twice the spectra of a and b, at bins 0 .. N/2 of two slots.
 struct TransformPass {
   template <Isa, class T>
   ANYLEAD_SIMD static void run(const Fft<T>* fft, Signals<const T> a, Signals<const T> b, Spectra<T> to, Index slot, T* work) {
     const Index n = fft->size();
-    T *re = work, *im = work + n * kLanes<T>;
+    T *re = work, *im = work + imaginary<T>(n);
     read(re, a, n);
     read(im, b, n);
     fft->run(re, im);
@@ -96,7 +103,7 @@ struct InversePass {
   ANYLEAD_SIMD static void run(const Fft<T>* fft, Spectra<T> from, Index slot, Signals<T> a, Signals<T> b, T scale,
                                const T* bias, bool add, T* work) {
     const Index n = fft->size();
-    T *re = work, *im = work + n * kLanes<T>;
+    T *re = work, *im = work + imaginary<T>(n);
     for (Index f = 0; f <= n / 2; ++f) {  // z = a + i b
       const T* first = from.at(f, slot);
       const Vec<T> ra = load(first), sa = load(first + kLanes<T>);
@@ -279,7 +286,7 @@ class FftGroup {
  public:
   FftGroup(const FftPlan<T>& plan) : p_(plan), fft_(plan.transform()) {
     struct Work;
-    work_ = scratch<Work, T>(2 * plan.size() * kLanes<T>);
+    work_ = scratch<Work, T>(2 * imaginary<T>(plan.size()));
   }
 
   template <class Purpose>

@@ -31,8 +31,10 @@ class Fft {
   /// re, im: n vectors each, in place. The inverse, times n, is the same with re and im exchanged.
   ANYLEAD_SIMD void run(T* re, T* im) const {
     Index m = n_;
-    for (; m >= 4; m /= 4)
-      for (Index block = 0; block < n_; block += m) radix4(re + block * kLanes<T>, im + block * kLanes<T>, m / 4, n_ / m);
+    for (; m > 4; m /= 4)
+      for (Index block = 0; block < n_; block += m) radix4<true>(re + block * kLanes<T>, im + block * kLanes<T>, m / 4, n_ / m);
+    if (m == 4)
+      for (Index block = 0; block < n_; block += 4) radix4<false>(re + block * kLanes<T>, im + block * kLanes<T>, 1, 0);
     if (m == 2)
       for (Index i = 0; i < n_; i += 2) {
         T *r = re + i * kLanes<T>, *s = im + i * kLanes<T>;
@@ -48,7 +50,8 @@ class Fft {
   static Index place(Index f, Index n) { return n <= 2 ? f : f % 4 * (n / 4) + place(f / 4, n / 4); }
 
   /// One round on 4 q values: y_r(j) = w^(r j) sum_s (-i)^(r s) x(j + s q), w = exp(-2 pi i / (4 q)); `step` n-ths of a turn
-  /// make one step of w.
+  /// make one step of w. Without turns: all w are 1.
+  template <bool kTurns>
   ANYLEAD_SIMD void radix4(T* re, T* im, Index q, Index step) const {
     const Index quarter = q * kLanes<T>;
     for (Index j = 0; j < q; ++j, re += kLanes<T>, im += kLanes<T>) {
@@ -58,14 +61,20 @@ class Fft {
       const Vec<T> rc = r1 + r3, sc = s1 + s3, rd = s1 - s3, sd = r3 - r1;  // d = -i (x1 - x3)
       store(re, ra + rc);
       store(im, sa + sc);
-      turn(re + quarter, im + quarter, rb + rd, sb + sd, j * step);
-      turn(re + 2 * quarter, im + 2 * quarter, ra - rc, sa - sc, 2 * j * step);
-      turn(re + 3 * quarter, im + 3 * quarter, rb - rd, sb - sd, 3 * j * step);
+      turn<kTurns>(re + quarter, im + quarter, rb + rd, sb + sd, j * step);
+      turn<kTurns>(re + 2 * quarter, im + 2 * quarter, ra - rc, sa - sc, 2 * j * step);
+      turn<kTurns>(re + 3 * quarter, im + 3 * quarter, rb - rd, sb - sd, 3 * j * step);
     }
   }
 
   /// Stores x exp(-2 pi i k / n).
+  template <bool kTurns>
   ANYLEAD_SIMD void turn(T* re, T* im, const Vec<T>& r, const Vec<T>& s, Index k) const {
+    if constexpr (!kTurns) {
+      store(re, r);
+      store(im, s);
+      return;
+    }
     const T c = cosine_[static_cast<std::size_t>(k)], d = sine_[static_cast<std::size_t>(k)];
     store(re, r * c + s * d);
     store(im, s * c - r * d);
