@@ -1,14 +1,7 @@
-// The CPU backend: its memory and its table of ops.
+// The table of CPU ops.
 #pragma once
 
-#include <cstdlib>
-#include <cstring>
-
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
-#include <anylead/core/storage.hpp>
+#include <anylead/core/op_table.hpp>
 #include <anylead/cpu/attention.hpp>
 #include <anylead/cpu/conv1d.hpp>
 #include <anylead/cpu/gumbel_quantize.hpp>
@@ -24,36 +17,10 @@
 
 namespace anylead::cpu_ops {
 
-namespace detail {
-
-inline MemoryPool& pool(const Exec&) {
-  static MemoryPool* const pool = new MemoryPool;  // never destroyed: tensors with static storage may outlive it otherwise
-  return *pool;
-}
-
-inline void* allocate(const Exec& exec, std::size_t bytes) {
-  constexpr std::size_t kHugePage = std::size_t{2} << 20;
-  const std::size_t alignment = bytes >= kHugePage ? kHugePage : 64;
-  void* data = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-  ANYLEAD_CHECK(data, DeviceError, "cpu", "out of memory: asked for ", bytes, " bytes, holds ",
-                pool(exec).statistics().reserved);
-#if defined(__linux__)
-  if (bytes >= kHugePage) madvise(data, bytes, MADV_HUGEPAGE);  // fewer page faults and TLB misses; a refusal costs nothing
-#endif
-  return data;
-}
-
-inline void release(const Exec&, void* data, std::size_t) { std::free(data); }
-inline void copy(const Exec&, void* to, const void* from, std::size_t bytes) {
-  if (bytes) std::memcpy(to, from, bytes);
-}
-inline void synchronize(const Exec&) {}
-
-}  // namespace detail
-
+/// @see cpu/backend.hpp
 template <Real T>
-constexpr OpTable<T> table() {
-  return {
+const OpTable<T>& op_table() {
+  static constexpr OpTable<T> table = {
       .fill = fill<T>,
       .scale = scale<T>,
       .dropout_add_forward = dropout_add_forward<T>,
@@ -105,19 +72,7 @@ constexpr OpTable<T> table() {
       .sum_squares = sum_squares<T>,
       .adam_step = adam_step<T>,
   };
+  return table;
 }
-
-inline constexpr Backend kBackend = {
-    .name = "cpu",
-    .allocate = detail::allocate,
-    .release = detail::release,
-    .copy_from_host = detail::copy,
-    .copy_to_host = detail::copy,
-    .copy = detail::copy,
-    .synchronize = detail::synchronize,
-    .pool = detail::pool,
-    .ops_float = table<float>(),
-    .ops_double = table<double>(),
-};
 
 }  // namespace anylead::cpu_ops
