@@ -32,7 +32,7 @@ struct WfdbSignal {
   double gain = 200;    ///< 200 also where the header has 0: uncalibrated
   double baseline = 0;  ///< the ADC zero where the header has none
   std::string unit = "mV";
-  std::optional<Index> initial;   ///< value of the first sample; a cross-check for format 8 only, often wrong elsewhere
+  std::optional<Index> initial;   ///< the first stored sample; often wrong where the checksum is right
   std::optional<Index> checksum;  ///< sum of the stored samples, modulo 65536
   std::string description;        ///< the name of the signal
   Index line = 0;                 ///< in the header, from 1
@@ -55,7 +55,7 @@ ANYLEAD_INLINE WfdbHeader parse_wfdb_header(std::string_view text, std::string_v
 /// Gives the bytes of a signal file of the header's folder; they stay valid until the next call.
 using WfdbFile = std::function<std::span<const std::byte>(const std::string& name)>;
 
-/// The recording of a header, with the signal files from `open`. The id is empty.
+/// The recording of a header that parse_wfdb_header made, with the signal files from `open`. The id is empty.
 /// @throws FormatError, and whatever `open` throws. @see read_wfdb
 ANYLEAD_INLINE RawRecord decode_wfdb(const WfdbHeader& header, const WfdbFile& open, const WfdbOptions& options = {});
 

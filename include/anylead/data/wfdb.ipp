@@ -214,6 +214,25 @@ inline void check_mat4(const WfdbSignal& s, const std::string& path, std::span<c
                       str("expected a matrix of ", rows, " x ", columns, " samples, found ", mat.rows, " x ", mat.columns));
 }
 
+/// Picks the samples of one signal, which begin at `column` of every frame, and returns the sum of the stored numbers.
+inline std::uint32_t to_physical(std::span<const std::int32_t> stored, Index frame_samples, Index column, std::int32_t reserved,
+                                 RawSignal& out) {
+  const double gain = out.gain, baseline = out.baseline;  // in registers
+  const Index n = out.samples_per_frame, frames = static_cast<Index>(out.values.size()) / n;
+  std::uint32_t sum = 0;
+  Index invalid = 0;
+  for (Index k = 0; k < n; ++k) {
+    for (Index f = 0; f < frames; ++f) {
+      const std::int32_t number = stored[f * frame_samples + column + k];
+      sum += static_cast<std::uint32_t>(number);
+      invalid += number == reserved;
+      out.values[f * n + k] = number == reserved ? std::numeric_limits<double>::quiet_NaN() : (number - baseline) / gain;
+    }
+  }
+  out.invalid = invalid;
+  return sum;
+}
+
 /// Sum of the stored numbers modulo 65536 against the header's, which may be signed or not.
 inline void check_sum(const WfdbSignal& s, const std::string& path, std::size_t number, std::uint32_t sum) {
   const auto found = static_cast<std::uint16_t>(sum), expected = static_cast<std::uint16_t>(*s.checksum);
@@ -295,17 +314,7 @@ ANYLEAD_INLINE RawRecord decode_wfdb(const WfdbHeader& header, const WfdbFile& o
       out.samples_per_frame = n;
       out.skew_frames = s.skew_frames;
       out.values.resize(static_cast<std::size_t>(frames * n));
-      std::uint32_t sum = 0;
-      double* value = out.values.data();
-      for (Index f = 0; f < frames; ++f) {
-        const std::int32_t* x = stored.data() + f * g.frame_samples + column;
-        for (Index k = 0; k < n; ++k) {
-          sum += static_cast<std::uint32_t>(x[k]);
-          const bool missing = x[k] == g.format->invalid;
-          out.invalid += missing;
-          *value++ = missing ? std::numeric_limits<double>::quiet_NaN() : (x[k] - s.baseline) / s.gain;
-        }
-      }
+      const std::uint32_t sum = detail::to_physical(stored, g.frame_samples, column, g.format->invalid, out);
       column += n;
       if (header.frames && s.checksum && !options.ignore_checksums) detail::check_sum(s, path, i, sum);
       record.signals.push_back(std::move(out));
