@@ -95,16 +95,15 @@ class W2v {
     }
     out.sample_size = static_cast<Index>(rows.size());
     ANYLEAD_CHECK(out.sample_size > 0, Error, "w2v", "no frame is masked in ", batch, " segments of ", frames, " frames");
-    // as many rows as there are frames, so that a step that masks more asks for no new memory
-    const Headroom headroom(static_cast<double>(batch * frames) / static_cast<double>(out.sample_size));
-    const auto index = Tensor<Index32>::from_host(rows, {out.sample_size}, device);
-
     const Tensor<Flag> mask = Tensor<Flag>::from_host(out.mask, {batch, frames}, device);
     const Var<T> masked = ops::mask_rows(x, mask, nn::on(x, mask_embedding_));
     out.context = encoder.context(ctx, masked, features.padding);
     out.penalty = ops::mean_square(features.conv);
 
     const Var<T> features_in = ops::dropout(features.normed, ctx.at("dropout_features").dropout(options_.feature_dropout));
+    // from here on room for as many rows as there are frames, so that a step that masks more asks for no new memory
+    const Headroom headroom(static_cast<double>(batch * frames) / static_cast<double>(out.sample_size));
+    const auto index = Tensor<Index32>::from_host(rows, {out.sample_size}, device);
     Var<T> y = ops::gather_rows(features_in, index);  // [R, C]
     if (options_.quantize) {
       const auto q = quantizer_.forward(ctx.at("quantizer"), y, choices.gumbel_noise);
