@@ -217,4 +217,7 @@ TEST_CASE("a convolution by transforms applies to stride 1 and padding below the
   CHECK(conv1d_fft_applies({1, 20, 2, 2, 4, 1, 3, 1}));
   CHECK_FALSE(conv1d_fft_applies({1, 20, 2, 2, 4, 1, 4, 1}));
   CHECK_FALSE(conv1d_fft_applies({1, 20, 2, 2, 4, 2, 1, 1}));
+  CHECK(conv1d_fft_pays({8, 156, 768, 768, 128, 1, 64, 16}));
+  CHECK_FALSE(conv1d_fft_pays({8, 156, 768, 768, 128, 1, 64, 1}));
+  CHECK_FALSE(conv1d_fft_pays({8, 156, 768, 768, 3, 1, 1, 16}));
 }
