@@ -42,10 +42,14 @@ Quantized<T> gumbel_quantize(const Var<T>& logits, const Var<T>& vars, Index gro
   detail::check_devices("gumbel_quantize", logits, vars, noise);
   const Device device = logits.device();
   const QuantizeDims d = {logits.shape().rows(), groups, entries, width};
-  Tensor<T> y(logits.shape().with_last(groups * width), device), perplexity({2}, device);
+  Tensor<T> y(logits.shape().with_last(groups * width), device), perplexity;
   Quantized<T> q;
   q.codes = Tensor<Index32>({d.rows, groups}, device);
-  q.usage = Tensor<T>({2, groups, entries}, device);
+  {
+    const Headroom exact(1);  // no size that changes with the number of rows
+    perplexity = Tensor<T>({2}, device);
+    q.usage = Tensor<T>({2, groups, entries}, device);
+  }
   detail::run<T>(device, "gumbel_quantize", &OpTable<T>::gumbel_quantize_forward, d, shared, y.data(), q.codes.data(),
                  q.usage.data(), perplexity.data(), logits.data(), noise.data(), vars.data());
   q.code_perplexity = perplexity.slice(1, 2).reshaped(Shape{});
