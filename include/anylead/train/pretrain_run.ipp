@@ -189,7 +189,7 @@ struct PretrainRun::State {
     log->sync();
     checkpoints.save(step, {{"model.safetensors",
                              [&](io::OutputFile& f) {
-                               io::write_safetensors(f, io::state_dict(model), {{"settings", to_json(settings)}});
+                               io::write_safetensors(f, io::state_dict(model), {{"settings", identity_json(settings)}});
                              }},
                             {"optimizer.safetensors", [&](io::OutputFile& f) { io::write_safetensors(f, moments); }},
                             {"state.json", [&](io::OutputFile& f) { f.write(text.data(), text.size()); }}});

@@ -11,6 +11,10 @@ namespace anylead::train {
 /// All settings as one JSON object, by the names of describe().
 ANYLEAD_INLINE std::string to_json(const Settings& s);
 
+/// Only those settings that shape the numbers of a run, and so belong to its model: the same for a run however it was cut into
+/// pieces.
+ANYLEAD_INLINE std::string identity_json(const Settings& s);
+
 /// The inverse; settings that are absent keep their value. @throws FormatError naming file and key on an unknown key or a value
 /// of another type
 ANYLEAD_INLINE Settings settings_from_json(const std::string& json, const std::string& file);

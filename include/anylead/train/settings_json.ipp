@@ -9,9 +9,30 @@
 
 namespace anylead::train {
 
+namespace detail {
+
+/// Settings that say where, how long and how fast a run goes, but not what it computes.
+ANYLEAD_INLINE bool leaves_numbers_alone(std::string_view setting) {
+  const std::set<std::string_view> free = {"data",       "patients",         "steps",    "epochs",
+                                           "threads",    "validation-every", "keep",     "validate-every",
+                                           "save-every", "max-seconds",      "prefetch", "recompute"};
+  return free.contains(setting);
+}
+
+}  // namespace detail
+
 ANYLEAD_INLINE std::string to_json(const Settings& s) {
   nlohmann::ordered_json json;
   describe(s, [&](const char*, const char* name, const auto& value, const char*) { json[name] = value; });
+  json["config"] = s.config;
+  return json.dump();
+}
+
+ANYLEAD_INLINE std::string identity_json(const Settings& s) {
+  nlohmann::ordered_json json;
+  describe(s, [&](const char*, const char* name, const auto& value, const char*) {
+    if (!detail::leaves_numbers_alone(name)) json[name] = value;
+  });
   json["config"] = s.config;
   return json.dump();
 }
@@ -50,12 +71,10 @@ ANYLEAD_INLINE Settings settings_from_json(const std::string& text, const std::s
 }
 
 ANYLEAD_INLINE std::string differences(const Settings& stored, const Settings& given) {
-  const std::set<std::string_view> free = {"data",           "patients",   "steps", "epochs",      "threads",  "validation",
-                                           "validate-every", "save-every", "keep",  "max-seconds", "prefetch", "recompute"};
-  const auto a = nlohmann::ordered_json::parse(to_json(stored)), b = nlohmann::ordered_json::parse(to_json(given));
+  const auto a = nlohmann::ordered_json::parse(identity_json(stored)), b = nlohmann::ordered_json::parse(identity_json(given));
   std::string text;
   for (const auto& [key, value] : a.items())
-    if (key != "config" && !free.contains(key) && value != b.at(key))
+    if (key != "config" && value != b.at(key))
       text += str(text.empty() ? "" : "; ", "--", key, " was ", value.dump(), ", is ", b.at(key).dump());
   return text;
 }
