@@ -13,7 +13,7 @@
 namespace anylead::data {
 
 struct FolderOptions {
-  std::string match = {};         ///< only recordings whose id, or its last part, matches; empty: all. @see matches_glob
+  std::string match = {};         ///< only recordings whose id, or its last part, matches; empty: all. @see matches_any_glob
   bool ignore_checksums = false;  ///< read signals whose checksum disagrees with the header
   std::string patients_csv = {};  ///< table with columns record and patient, before those found in the folder
   double array_rate_hz = 500;     ///< of .npy and .csv recordings, whose numbers are millivolts

@@ -161,7 +161,8 @@ ANYLEAD_INLINE RecordFolder::RecordFolder(const std::string& path, const FolderO
       if (!recording) continue;
       ++seen;
       std::string id = file.lexically_relative(path).replace_extension().generic_string();
-      if (!options.match.empty() && !matches_glob(id, options.match) && !matches_glob(file.stem().string(), options.match))
+      if (!options.match.empty() && !matches_any_glob(id, options.match) &&
+          !matches_any_glob(file.stem().string(), options.match))
         continue;
       add(std::move(id), file);
     }

@@ -53,4 +53,14 @@ inline bool matches_glob(std::string_view text, std::string_view pattern) {
   return p == pattern.size();
 }
 
+/// One of the patterns, separated by commas, matches: `cinc2021/*,ptbxl/records500/*`.
+inline bool matches_any_glob(std::string_view text, std::string_view patterns) {
+  for (;;) {
+    const std::size_t comma = patterns.find(',');
+    if (matches_glob(text, patterns.substr(0, comma))) return true;
+    if (comma == patterns.npos) return false;
+    patterns.remove_prefix(comma + 1);
+  }
+}
+
 }  // namespace anylead::data

@@ -77,7 +77,7 @@ void describe(S& s, F&& f) {
   auto &e = s.model.encoder, &w = s.model.w2v, &c = s.model.cmsc;
   const char* group = "Data";
   f(group, "data", s.data, "folder of recordings (WFDB, MATLAB 4, .npy, .csv), searched recursively, or 'synthetic'");
-  f(group, "match", s.match, "only records whose name matches this glob, such as '*_hr' or 'georgia/*'");
+  f(group, "match", s.match, "only records whose name matches one of these globs, such as '*_hr' or 'georgia/*,ptbxl/*'");
   f(group, "patients", s.patients, "CSV file with columns record, patient: splits and pairs never mix patients");
   f(group, "ignore-checksums", s.ignore_checksums, "read signals whose checksum disagrees with the header");
   f(group, "leads", s.leads, "names of the model's leads, in its order");
