@@ -17,6 +17,8 @@ TEST_CASE("shapes hold up to five sizes", "[core]") {
   CHECK(Shape({2, 3, 4}).rows() == 6);
   CHECK(Shape{}.rows() == 1);
   CHECK(Shape({2, 3})[-1] == 3);
+  CHECK_THROWS_WITH(Shape{}[-1], Catch::Contains("there is no axis -1"));
+  CHECK_THROWS_AS(Shape({2, 3})[2], ShapeError);
   CHECK(Shape({2, 3}).with_last(7) == Shape({2, 7}));
   CHECK_FALSE(Shape({2, 3}) == Shape({2, 3, 1}));
   CHECK(str(Shape({2, 156, 768})) == "[2, 156, 768]");

@@ -21,8 +21,9 @@ class Shape {
   explicit Shape(const std::vector<Index>& sizes) : Shape(sizes.data(), sizes.data() + sizes.size()) {}
 
   int rank() const { return rank_; }
-  Index operator[](int axis) const { return size_[axis < 0 ? axis + rank_ : axis]; }
-  Index& operator[](int axis) { return size_[axis < 0 ? axis + rank_ : axis]; }
+  /// Size of an axis; -1 is the last. @throws ShapeError if there is none
+  Index operator[](int axis) const { return size_[place(axis)]; }
+  Index& operator[](int axis) { return size_[place(axis)]; }
   const Index* begin() const { return size_; }
   const Index* end() const { return size_ + rank_; }
 
@@ -57,6 +58,12 @@ class Shape {
       size_[i] = first[i];
       ANYLEAD_CHECK(size_[i] >= 0, ShapeError, "shape", "size ", size_[i], " of axis ", i, " is negative");
     }
+  }
+
+  int place(int axis) const {
+    const int i = axis < 0 ? axis + rank_ : axis;
+    ANYLEAD_CHECK(i >= 0 && i < rank_, ShapeError, "shape", "there is no axis ", axis, ": the rank is ", rank_);
+    return i;
   }
 
   Index size_[kMaxRank] = {};
