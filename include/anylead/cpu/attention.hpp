@@ -11,7 +11,7 @@ inline constexpr Index kQueryRows = 192;
 
 struct SoftmaxRowsPass {
   /// scores -> probabilities of rows `row` .. `row + rows - 1` (dropped out), and their log-sum-exp.
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index rows, Index time, T* scores, T* logsum, const Flag* padding, Dropout dropout,
                                std::uint64_t number, T* factors) {
     constexpr T kNone = -std::numeric_limits<T>::infinity();
@@ -19,13 +19,14 @@ struct SoftmaxRowsPass {
       T* s = scores + r * time;
       if (padding)
         for (Index j = 0; j < time; ++j) s[j] = padding[j] ? kNone : s[j];
-      const RowLogSum<T> l = row_logsum(s, time);
+      const RowLogSum<T> l = row_logsum<isa>(s, time);
       const bool any = l.max != kNone;
       logsum[r] = any ? l.value() : T(0);
       const T inverse = T(1) / l.sum;
-      if (dropout.p != 0) dropout_factors(factors, dropout, number + static_cast<std::uint64_t>(r * time), time);
-      for_lanes<T>(time, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA {
-        Vec<T> p = any ? exp(at(s) - l.max) * inverse : Vec<T>{};
+      if (dropout.p != 0) dropout_factors<isa>(factors, dropout, number + static_cast<std::uint64_t>(r * time), time);
+      for_lanes<isa, T>(time, [&](auto at) ANYLEAD_SIMD_LAMBDA {
+        auto p = exp(at(s) - l.max) * inverse;
+        if (!any) p = decltype(p){};
         if (dropout.p != 0) p *= at(factors);
         at.store(s, p);
       });
@@ -35,7 +36,7 @@ struct SoftmaxRowsPass {
 
 struct AttentionBackwardRowsPass {
   /// scores -> dropped probabilities; dscores (gradient of these) -> gradient of the scores, times `factor`.
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index rows, Index time, T* scores, T* dscores, const T* logsum, const T* dy, const T* y,
                                Index stride, Index width, const Flag* padding, Dropout dropout, std::uint64_t number, T factor,
                                T* factors) {
@@ -44,13 +45,13 @@ struct AttentionBackwardRowsPass {
       T *s = scores + r * time, *ds = dscores + r * time;
       if (padding)
         for (Index j = 0; j < time; ++j) s[j] = padding[j] ? kNone : s[j];
-      const T delta = dot(dy + r * stride, y + r * stride, width);  // = sum of P dP, dropped out or not
-      if (dropout.p != 0) dropout_factors(factors, dropout, number + static_cast<std::uint64_t>(r * time), time);
-      for_lanes<T>(time, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA {
-        const Vec<T> p = exp(at(s) - logsum[r]);
-        Vec<T> dp = at(ds), dropped = p;
+      const T delta = dot<isa>(dy + r * stride, y + r * stride, width);  // = sum of P dP, dropped out or not
+      if (dropout.p != 0) dropout_factors<isa>(factors, dropout, number + static_cast<std::uint64_t>(r * time), time);
+      for_lanes<isa, T>(time, [&](auto at) ANYLEAD_SIMD_LAMBDA {
+        const auto p = exp(at(s) - logsum[r]);
+        auto dp = at(ds), dropped = p;
         if (dropout.p != 0) {
-          const Vec<T> f = at(factors);
+          const auto f = at(factors);
           dp *= f;
           dropped *= f;
         }

@@ -209,11 +209,11 @@ void conv1d_backward(const Exec& exec, Conv1dDims d, Grad<T> dx, Grad<T> dweight
 
 struct GeluRowsPass {
   /// With weight: dz = dy gelu'(normalised row), else dz = dy gelu'(z).
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index rows, Index cols, T* dz, const T* dy, const T* z, const T* weight, const T* bias,
                                const T* mean, const T* rstd) {
     for (Index r = 0; r < rows; ++r)
-      for_lanes<T>(cols, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA {
+      for_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA {
         const Index o = r * cols;
         at.store(dz + o, at(dy + o) * gelu_slope((at(z + o) - mean[r]) * rstd[r] * at(weight) + at(bias)));
       });
@@ -260,9 +260,9 @@ void conv1d_norm_gelu_backward(const Exec& exec, Conv1dDims d, BlockNorm norm, G
 // -------------------------------------------------------------------------------------------------
 
 struct AddGeluPass {
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index n, T* y, const T* x, const T* z) {
-    for_lanes<T>(n, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { at.store(y, at(x) + at(z) * normal(at(z)).cdf); });
+    for_lanes<isa, T>(n, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(y, at(x) + at(z) * normal(at(z)).cdf); });
   }
 };
 

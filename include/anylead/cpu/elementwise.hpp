@@ -16,8 +16,8 @@ namespace anylead::cpu_ops {
 inline constexpr Index kElementGrain = 1 << 14;
 
 /// to = v, or to += v: how a pass delivers a gradient.
-template <class T>
-ANYLEAD_SIMD void deliver(const Lanes<T>& at, const Grad<T>& to, Index offset, Vec<T> v) {
+template <class T, Index kBytes>
+ANYLEAD_SIMD void deliver(const Lanes<T, kBytes>& at, const Grad<T>& to, Index offset, Vec<T, kBytes> v) {
   if (to.mode == GradMode::accumulate) v += at(to.data + offset);
   if (to.mode != GradMode::skip) at.store(to.data + offset, v);
 }
@@ -37,9 +37,9 @@ void fill(const Exec&, Index n, T* y, T value) {
 }
 
 struct ScalePass {
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index n, Grad<T> y, const T* x, T factor) {
-    for_lanes<T>(n, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { deliver(at, y, 0, at(x) * factor); });
+    for_lanes<isa, T>(n, [&](auto at) ANYLEAD_SIMD_LAMBDA { deliver(at, y, 0, at(x) * factor); });
   }
 };
 
@@ -57,14 +57,14 @@ void scale(const Exec&, Index n, Grad<T> y, const T* x, T factor) {
 }
 
 struct DropoutAddPass {
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index begin, Index n, T* y, const T* x, const T* a, Dropout dropout) {
     T factors[256];
     for (Index i = 0; i < n; i += 256) {
       const Index m = n - i < 256 ? n - i : 256;
-      if (dropout.p != 0) dropout_factors(factors, dropout, static_cast<std::uint64_t>(begin + i), m);
-      for_lanes<T>(m, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA {
-        Vec<T> v = at(a + i);
+      if (dropout.p != 0) dropout_factors<isa>(factors, dropout, static_cast<std::uint64_t>(begin + i), m);
+      for_lanes<isa, T>(m, [&](auto at) ANYLEAD_SIMD_LAMBDA {
+        auto v = at(a + i);
         if (dropout.p != 0) v *= at(factors);
         if (x) v += at(x + i);
         at.store(y + i, v);
@@ -81,14 +81,14 @@ void dropout_add_forward(const Exec&, Index n, T* y, const T* x, const T* a, Dro
 }
 
 struct DropoutBackwardPass {
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index begin, Index n, Grad<T> da, const T* dy, Dropout dropout) {
     T factors[256];
     for (Index i = 0; i < n; i += 256) {
       const Index m = n - i < 256 ? n - i : 256;
-      if (dropout.p != 0) dropout_factors(factors, dropout, static_cast<std::uint64_t>(begin + i), m);
-      for_lanes<T>(m, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA {
-        Vec<T> v = at(dy + i);
+      if (dropout.p != 0) dropout_factors<isa>(factors, dropout, static_cast<std::uint64_t>(begin + i), m);
+      for_lanes<isa, T>(m, [&](auto at) ANYLEAD_SIMD_LAMBDA {
+        auto v = at(dy + i);
         if (dropout.p != 0) v *= at(factors);
         deliver(at, da, i, v);
       });
@@ -106,23 +106,23 @@ void dropout_add_backward(const Exec& exec, Index n, Grad<T> dx, Grad<T> da, con
 }
 
 struct GeluPass {
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index n, T* y, const T* x) {
-    for_lanes<T>(n, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { at.store(y, at(x) * normal(at(x)).cdf); });
+    for_lanes<isa, T>(n, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(y, at(x) * normal(at(x)).cdf); });
   }
 };
 
 /// d gelu / dx = Phi(x) + x phi(x)
-template <class T>
-ANYLEAD_SIMD Vec<T> gelu_slope(Vec<T> x) {
-  const Normal<T> n = normal(x);
+template <class V>
+ANYLEAD_SIMD V gelu_slope(V x) {
+  const auto n = normal(x);
   return n.cdf + x * n.density;
 }
 
 struct GeluBackwardPass {
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index n, Grad<T> dx, const T* dy, const T* x) {
-    for_lanes<T>(n, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { deliver(at, dx, 0, at(dy) * gelu_slope(at(x))); });
+    for_lanes<isa, T>(n, [&](auto at) ANYLEAD_SIMD_LAMBDA { deliver(at, dx, 0, at(dy) * gelu_slope(at(x))); });
   }
 };
 
@@ -141,13 +141,13 @@ void gelu_backward(const Exec&, Index n, Grad<T> dx, const T* dy, const T* x) {
 
 /// Sum of squares in double, the same for any number of threads.
 struct SquarePass {
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index n, const T* x, double* sum) {
     double total = 0;
     for (Index i = 0; i < n; i += 1024) {  // short sums in T, their total in double
       const Index m = n - i < 1024 ? n - i : 1024;
-      total += double(sum_lanes<T>(m, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA {
-        const Vec<T> v = at(x + i);
+      total += double(sum_lanes<isa, T>(m, [&](auto at) ANYLEAD_SIMD_LAMBDA {
+        const auto v = at(x + i);
         return v * v;
       }));
     }

@@ -15,14 +15,14 @@ inline Index stripe_width(const GroupNormDims& d) {
 inline constexpr Index kSumRows = 32;
 
 /// sums [width] = sum over t of f(at, t, offset of row t)
-template <class T, class F>
+template <Isa isa, class T, class F>
 ANYLEAD_SIMD void column_sums(Index time, Index stride, Index width, T* sums, T* block, F&& f) {
   for (Index c = 0; c < width; ++c) sums[c] = 0;
   for (Index first = 0; first < time; first += kSumRows) {
     for (Index c = 0; c < width; ++c) block[c] = 0;
     const Index last = first + kSumRows < time ? first + kSumRows : time;
     for (Index t = first; t < last; ++t)
-      for_lanes<T>(width, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { at.store(block, at(block) + f(at, t * stride)); });
+      for_lanes<isa, T>(width, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(block, at(block) + f(at, t * stride)); });
     for (Index c = 0; c < width; ++c) sums[c] += block[c];
   }
 }
@@ -39,21 +39,21 @@ ANYLEAD_SIMD void group_means(Index width, Index group, Index time, T* values, F
 }
 
 struct GroupNormPass {
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index time, Index stride, Index width, Index group, bool gelu, T* y, T* mean, T* rstd,
                                const T* x, const T* weight, const T* bias, T eps, T* room) {
     T *m = room, *s = room + width, *block = room + 2 * width;
-    column_sums(time, stride, width, m, block, [&](Lanes<T> at, Index o) ANYLEAD_SIMD_LAMBDA { return at(x + o); });
+    column_sums<isa>(time, stride, width, m, block, [&](auto at, Index o) ANYLEAD_SIMD_LAMBDA { return at(x + o); });
     group_means(width, group, time, m, [&](T v, Index g) ANYLEAD_SIMD_LAMBDA { return mean[g] = v; });
-    column_sums(time, stride, width, s, block, [&](Lanes<T> at, Index o) ANYLEAD_SIMD_LAMBDA {
-      const Vec<T> v = at(x + o) - at(m);
+    column_sums<isa>(time, stride, width, s, block, [&](auto at, Index o) ANYLEAD_SIMD_LAMBDA {
+      const auto v = at(x + o) - at(m);
       return v * v;
     });
     group_means(width, group, time, s, [&](T v, Index g) ANYLEAD_SIMD_LAMBDA { return rstd[g] = T(1) / std::sqrt(v + eps); });
     for (Index t = 0; t < time; ++t)
-      for_lanes<T>(width, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA {
+      for_lanes<isa, T>(width, [&](auto at) ANYLEAD_SIMD_LAMBDA {
         const Index o = t * stride;
-        const Vec<T> n = (at(x + o) - at(m)) * at(s) * at(weight) + at(bias);
+        const auto n = (at(x + o) - at(m)) * at(s) * at(weight) + at(bias);
         at.store(y + o, gelu ? n * normal(n).cdf : n);
       });
   }
@@ -81,7 +81,7 @@ void group_norm_forward(const Exec&, GroupNormDims d, T* y, T* mean, T* rstd, co
 
 struct GroupNormBackwardPass {
   /// dn: gradient of the normalised value, from dy; with gelu it is written to the scratch that dx then overwrites.
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index time, Index stride, Index width, Index group, bool gelu, Grad<T> dx, T* sum_dn, T* sum_dnx,
                                const T* dy, const T* x, const T* weight, const T* bias, const T* mean, const T* rstd, T* room) {
     T *m = room, *s = room + width, *block = room + 2 * width, *a = room + 3 * width, *b = room + 4 * width;
@@ -91,16 +91,16 @@ struct GroupNormBackwardPass {
     }
     if (gelu) {
       for (Index t = 0; t < time; ++t)
-        for_lanes<T>(width, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA {
+        for_lanes<isa, T>(width, [&](auto at) ANYLEAD_SIMD_LAMBDA {
           const Index o = t * stride;
-          const Vec<T> n = (at(x + o) - at(m)) * at(s) * at(weight) + at(bias);
+          const auto n = (at(x + o) - at(m)) * at(s) * at(weight) + at(bias);
           at.store(dx.data + o, at(dy + o) * gelu_slope(n));
         });
       dy = dx.data;
     }
-    column_sums(time, stride, width, sum_dn, block, [&](Lanes<T> at, Index o) ANYLEAD_SIMD_LAMBDA { return at(dy + o); });
-    column_sums(time, stride, width, sum_dnx, block,
-                [&](Lanes<T> at, Index o) ANYLEAD_SIMD_LAMBDA { return at(dy + o) * (at(x + o) - at(m)) * at(s); });
+    column_sums<isa>(time, stride, width, sum_dn, block, [&](auto at, Index o) ANYLEAD_SIMD_LAMBDA { return at(dy + o); });
+    column_sums<isa>(time, stride, width, sum_dnx, block,
+                     [&](auto at, Index o) ANYLEAD_SIMD_LAMBDA { return at(dy + o) * (at(x + o) - at(m)) * at(s); });
     if (!dx) return;
     for (Index c = 0; c < width; ++c) {
       a[c] = sum_dn[c] * weight[c];
@@ -109,9 +109,9 @@ struct GroupNormBackwardPass {
     group_means(width, group, time, a, [](T v, Index) ANYLEAD_SIMD_LAMBDA { return v; });
     group_means(width, group, time, b, [](T v, Index) ANYLEAD_SIMD_LAMBDA { return v; });
     for (Index t = 0; t < time; ++t)
-      for_lanes<T>(width, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA {
+      for_lanes<isa, T>(width, [&](auto at) ANYLEAD_SIMD_LAMBDA {
         const Index o = t * stride;
-        const Vec<T> normal = (at(x + o) - at(m)) * at(s);
+        const auto normal = (at(x + o) - at(m)) * at(s);
         deliver(at, dx, o, (at(dy + o) * at(weight) - at(a) - normal * at(b)) * at(s));
       });
   }

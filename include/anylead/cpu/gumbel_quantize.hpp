@@ -11,12 +11,12 @@ inline constexpr double kPerplexityEpsilon = 1e-7;
 
 struct SoftmaxSumPass {
   /// Adds softmax of one group's logits to sums [V]; e [V] is scratch.
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index entries, T* sums, const T* logits) {
-    const RowLogSum<T> l = row_logsum(logits, entries);
+    const RowLogSum<T> l = row_logsum<isa>(logits, entries);
     const T inverse = T(1) / l.sum;
-    for_lanes<T>(entries,
-                 [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { at.store(sums, at(sums) + exp(at(logits) - l.max) * inverse); });
+    for_lanes<isa, T>(entries,
+                      [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(sums, at(sums) + exp(at(logits) - l.max) * inverse); });
   }
 };
 
@@ -73,32 +73,32 @@ void gumbel_quantize_forward(const Exec&, QuantizeDims d, bool shared, T* y, Ind
 
 struct QuantizeBackwardPass {
   /// d logits of one group: straight-through softmax with temperature (if scores), and the perplexity's slope (if not null).
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index entries, Grad<T> dlogits, const T* logits, const T* noise, const T* scores, const T* slope,
                                T tau, T* soft) {
     const T inverse_tau = T(1) / tau;
     Index o = 0;
     if (scores) {
-      for_lanes<T>(entries, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { at.store(soft, (at(logits) + at(noise)) * inverse_tau); });
-      const RowLogSum<T> l = row_logsum(soft, entries);
+      for_lanes<isa, T>(entries, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(soft, (at(logits) + at(noise)) * inverse_tau); });
+      const RowLogSum<T> l = row_logsum<isa>(soft, entries);
       const T inverse = T(1) / l.sum;
-      for_lanes<T>(entries, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { at.store(soft, exp(at(soft) - l.max) * inverse); });
-      const T along = dot(soft, scores, entries);
-      for_lanes<T>(entries, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA {
+      for_lanes<isa, T>(entries, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(soft, exp(at(soft) - l.max) * inverse); });
+      const T along = dot<isa>(soft, scores, entries);
+      for_lanes<isa, T>(entries, [&](auto at) ANYLEAD_SIMD_LAMBDA {
         deliver(at, dlogits, o, at(soft) * (at(scores) - along) * inverse_tau);
       });
       dlogits.mode = GradMode::accumulate;
     }
     if (slope) {
-      const RowLogSum<T> l = row_logsum(logits, entries);
+      const RowLogSum<T> l = row_logsum<isa>(logits, entries);
       const T inverse = T(1) / l.sum;
-      for_lanes<T>(entries, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { at.store(soft, exp(at(logits) - l.max) * inverse); });
-      const T along = dot(soft, slope, entries);
-      for_lanes<T>(entries, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { deliver(at, dlogits, o, at(soft) * (at(slope) - along)); });
+      for_lanes<isa, T>(entries, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(soft, exp(at(logits) - l.max) * inverse); });
+      const T along = dot<isa>(soft, slope, entries);
+      for_lanes<isa, T>(entries, [&](auto at) ANYLEAD_SIMD_LAMBDA { deliver(at, dlogits, o, at(soft) * (at(slope) - along)); });
       dlogits.mode = GradMode::accumulate;
     }
     if (dlogits.mode == GradMode::overwrite)  // neither reaches the logits
-      for_lanes<T>(entries, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { at.store(dlogits.data, Vec<T>{}); });
+      std::fill_n(dlogits.data, entries, T(0));
   }
 };
 

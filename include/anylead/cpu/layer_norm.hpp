@@ -5,30 +5,30 @@
 
 namespace anylead::cpu_ops {
 
-template <class T>
+template <Isa isa, class T>
 ANYLEAD_SIMD void normalize_row(Index cols, T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, T eps) {
-  const T m = sum_lanes<T>(cols, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { return at(x); }) / static_cast<T>(cols);
-  const T var = sum_lanes<T>(cols,
-                             [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA {
-                               const Vec<T> v = at.keep(at(x) - m);
-                               return v * v;
-                             }) /
+  const T m = sum_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA { return at(x); }) / static_cast<T>(cols);
+  const T var = sum_lanes<isa, T>(cols,
+                                  [&](auto at) ANYLEAD_SIMD_LAMBDA {
+                                    const auto v = at.keep(at(x) - m);
+                                    return v * v;
+                                  }) /
                 static_cast<T>(cols);
   const T s = T(1) / std::sqrt(var + eps);
-  for_lanes<T>(cols, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { at.store(y, (at(x) - m) * s * at(weight) + at(bias)); });
+  for_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(y, (at(x) - m) * s * at(weight) + at(bias)); });
   *mean = m;
   *rstd = s;
 }
 
 /// dx of one row; adds its part to dweight and dbias where they are not null.
-template <class T, class Deliver>
+template <Isa isa, class T, class Deliver>
 ANYLEAD_SIMD void normalize_row_backward(Index cols, const T* dy, const T* x, const T* weight, T mean, T rstd, T* dweight,
                                          T* dbias, Deliver&& dx) {
-  const T sum_g = dot(dy, weight, cols) / static_cast<T>(cols);
-  const T sum_gx = sum_lanes<T>(cols, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { return at(dy) * at(weight) * (at(x) - mean); }) *
+  const T sum_g = dot<isa>(dy, weight, cols) / static_cast<T>(cols);
+  const T sum_gx = sum_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA { return at(dy) * at(weight) * (at(x) - mean); }) *
                    rstd / static_cast<T>(cols);
-  for_lanes<T>(cols, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA {
-    const Vec<T> normal = (at(x) - mean) * rstd, g = at(dy);
+  for_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA {
+    const auto normal = (at(x) - mean) * rstd, g = at(dy);
     dx(at, (g * at(weight) - sum_g - normal * sum_gx) * rstd);
     if (dweight) at.store(dweight, at(dweight) + g * normal);
     if (dbias) at.store(dbias, at(dbias) + g);
@@ -64,10 +64,11 @@ void norm_backward(RowDims d, Grad<T> dweight, Grad<T> dbias, Chunk&& chunk) {
 }
 
 struct LayerNormPass {
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index rows, Index cols, T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias,
                                T eps) {
-    for (Index r = 0; r < rows; ++r) normalize_row(cols, y + r * cols, mean + r, rstd + r, x + r * cols, weight, bias, eps);
+    for (Index r = 0; r < rows; ++r)
+      normalize_row<isa>(cols, y + r * cols, mean + r, rstd + r, x + r * cols, weight, bias, eps);
   }
 };
 
@@ -80,12 +81,12 @@ void layer_norm_forward(const Exec&, RowDims d, T* y, T* mean, T* rstd, const T*
 }
 
 struct LayerNormBackwardPass {
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index begin, Index end, Index cols, Grad<T> dx, T* dweight, T* dbias, const T* dy, const T* x,
                                const T* weight, const T* mean, const T* rstd) {
     for (Index r = begin; r < end; ++r)
-      normalize_row_backward(cols, dy + r * cols, x + r * cols, weight, mean[r], rstd[r], dweight, dbias,
-                             [&](Lanes<T> at, Vec<T> v) ANYLEAD_SIMD_LAMBDA { deliver(at, dx, r * cols, v); });
+      normalize_row_backward<isa>(cols, dy + r * cols, x + r * cols, weight, mean[r], rstd[r], dweight, dbias,
+                                  [&](auto at, auto v) ANYLEAD_SIMD_LAMBDA { deliver(at, dx, r * cols, v); });
   }
 };
 
@@ -98,12 +99,12 @@ void layer_norm_backward(const Exec&, RowDims d, Grad<T> dx, Grad<T> dweight, Gr
 }
 
 struct ResidualNormPass {
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index begin, Index end, Index cols, T* y, T* s, T* mean, T* rstd, const T* x, const T* a,
                                Dropout dropout, const T* weight, const T* bias, T eps) {
-    DropoutAddPass::run<Isa::portable>(begin * cols, (end - begin) * cols, s + begin * cols, x + begin * cols, a + begin * cols,
-                                       dropout);
-    for (Index r = begin; r < end; ++r) normalize_row(cols, y + r * cols, mean + r, rstd + r, s + r * cols, weight, bias, eps);
+    DropoutAddPass::run<isa>(begin * cols, (end - begin) * cols, s + begin * cols, x + begin * cols, a + begin * cols, dropout);
+    for (Index r = begin; r < end; ++r)
+      normalize_row<isa>(cols, y + r * cols, mean + r, rstd + r, s + r * cols, weight, bias, eps);
   }
 };
 
@@ -116,17 +117,17 @@ void residual_norm_forward(const Exec&, RowDims d, T* y, T* s, T* mean, T* rstd,
 }
 
 struct ResidualNormBackwardPass {
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index begin, Index end, Index cols, Grad<T> dx, Grad<T> da, T* dweight, T* dbias, const T* dy,
                                const T* s, Dropout dropout, const T* weight, const T* mean, const T* rstd, T* factors) {
     for (Index r = begin; r < end; ++r) {
       const Index o = r * cols;
-      if (da && dropout.p != 0) dropout_factors(factors, dropout, static_cast<std::uint64_t>(o), cols);
-      normalize_row_backward(cols, dy + o, s + o, weight, mean[r], rstd[r], dweight, dbias,
-                             [&](Lanes<T> at, Vec<T> v) ANYLEAD_SIMD_LAMBDA {
-                               deliver(at, dx, o, v);
-                               deliver(at, da, o, dropout.p != 0 ? v * at(factors) : v);
-                             });
+      if (da && dropout.p != 0) dropout_factors<isa>(factors, dropout, static_cast<std::uint64_t>(o), cols);
+      normalize_row_backward<isa>(cols, dy + o, s + o, weight, mean[r], rstd[r], dweight, dbias,
+                                  [&](auto at, auto v) ANYLEAD_SIMD_LAMBDA {
+                                    deliver(at, dx, o, v);
+                                    deliver(at, da, o, dropout.p != 0 ? v * at(factors) : v);
+                                  });
     }
   }
 };

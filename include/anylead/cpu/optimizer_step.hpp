@@ -13,7 +13,7 @@ double sum_squares(const Exec&, const AdamSegment<T>* segments, Index count) {
 }
 
 struct AdamPass {
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(AdamSegment<T> s, Index begin, Index n, AdamDims d, double correction1, double correction2) {
     const T b1 = static_cast<T>(d.beta1), b2 = static_cast<T>(d.beta2), c1 = static_cast<T>(1 - d.beta1),
             c2 = static_cast<T>(1 - d.beta2), scale = static_cast<T>(d.grad_scale), eps = static_cast<T>(d.epsilon);
@@ -21,10 +21,10 @@ struct AdamPass {
     // the reference: rate sqrt(1 - b2^k) / (1 - b1^k) m / (sqrt(v) + eps)
     const T rate = static_cast<T>(d.corrected_epsilon ? d.rate / correction1 : d.rate * std::sqrt(correction2) / correction1);
     const T root = static_cast<T>(d.corrected_epsilon ? 1 / std::sqrt(correction2) : 1);
-    for_lanes<T>(n, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA {
-      const Vec<T> g = at(s.grad + begin) * scale;
-      const Vec<T> m = at(s.mean + begin) * b1 + g * c1;
-      const Vec<T> v = at(s.square + begin) * b2 + g * g * c2;
+    for_lanes<isa, T>(n, [&](auto at) ANYLEAD_SIMD_LAMBDA {
+      const auto g = at(s.grad + begin) * scale;
+      const auto m = at(s.mean + begin) * b1 + g * c1;
+      const auto v = at(s.square + begin) * b2 + g * g * c2;
       at.store(s.mean + begin, m);
       at.store(s.square + begin, v);
       at.store(s.value + begin, at(s.value + begin) * keep - m * rate / (sqrt(v) * root + eps));

@@ -6,9 +6,9 @@
 namespace anylead::cpu_ops {
 
 struct RowNormPass {
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index rows, Index width, T* norm, const T* x) {
-    for (Index r = 0; r < rows; ++r) norm[r] = std::sqrt(dot(x + r * width, x + r * width, width));
+    for (Index r = 0; r < rows; ++r) norm[r] = std::sqrt(dot<isa>(x + r * width, x + r * width, width));
   }
 };
 
@@ -20,7 +20,7 @@ void row_norms(Index rows, Index width, T* norm, const T* x) {
 }
 
 struct ContrastRowPass {
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(ContrastDims d, Index r, T* logits, T* loss, Flag* correct, const T* context, const T* target,
                                const Index32* negatives, const Index32* codes, Index code_groups, T context_norm,
                                const T* target_norm, T temperature, T eps) {
@@ -34,11 +34,11 @@ struct ContrastRowPass {
         for (Index g = 0; g < code_groups; ++g) equal = equal && codes[j * code_groups + g] == codes[r * code_groups + g];
       else if (n > 0)
         for (Index c = 0; equal && c < d.width; ++c) equal = target[j * d.width + c] == target[r * d.width + c];
-      logits[n] = equal ? kNone : dot(context, target + j * d.width, d.width) * scale / at_least(eps, target_norm[j]);
+      logits[n] = equal ? kNone : dot<isa>(context, target + j * d.width, d.width) * scale / at_least(eps, target_norm[j]);
       best = logits[n] > best ? logits[n] : best;
       worst = logits[n] < worst ? logits[n] : worst;
     }
-    *loss = row_logsum(logits, d.negatives + 1).value() - logits[0];
+    *loss = row_logsum<isa>(logits, d.negatives + 1).value() - logits[0];
     *correct = logits[0] == best && logits[0] != worst;
   }
 };
@@ -66,18 +66,18 @@ void sampled_contrastive_forward(const Exec&, ContrastDims d, T* loss, T* logits
 
 struct ContrastSlopePass {
   /// slopes [1 + N] = (softmax(logits) - one at 0) * factor
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index n, T* slopes, const T* logits, T factor) {
-    const RowLogSum<T> l = row_logsum(logits, n);
+    const RowLogSum<T> l = row_logsum<isa>(logits, n);
     const T scale = factor / l.sum;
-    for_lanes<T>(n, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { at.store(slopes, exp(at(logits) - l.max) * scale); });
+    for_lanes<isa, T>(n, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(slopes, exp(at(logits) - l.max) * scale); });
     slopes[0] -= factor;
   }
 };
 
 struct ContrastColumnsPass {
   /// Columns [0, width) of dcontext and dtarget, all rows in order.
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(ContrastDims d, Index width, Grad<T> dcontext, T* dtarget, const T* slopes, const T* logits,
                                const T* context, const T* target, const Index32* negatives, const T* norms, T temperature,
                                T eps) {
@@ -96,13 +96,14 @@ struct ContrastColumnsPass {
         const T back = target_norm[j] > eps ? a[n] * cosine / (bounded * bounded) : T(0);
         const T* y = target + j * d.width;
         T* dy = dtarget ? dtarget + j * d.width : nullptr;
-        for_lanes<T>(width, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA {
+        for_lanes<isa, T>(width, [&](auto at) ANYLEAD_SIMD_LAMBDA {
           at.store(dc, at(dc) + at(y) * cross);
           if (dy) at.store(dy, at(dy) + at(c) * cross - at(y) * back);
         });
       }
       const T along = own > eps ? shrink / (own * own) : T(0);
-      for_lanes<T>(width, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { deliver(at, dcontext, r * d.width, at(dc) - at(c) * along); });
+      for_lanes<isa, T>(width,
+                        [&](auto at) ANYLEAD_SIMD_LAMBDA { deliver(at, dcontext, r * d.width, at(dc) - at(c) * along); });
     }
   }
 };

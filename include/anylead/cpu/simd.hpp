@@ -1,5 +1,5 @@
-// Vectors of 64 bytes on GCC's vector extensions: one body for every instruction set (core/isa.hpp), which the compiler cuts
-// into the registers that the set has. Sums keep their lanes until the end, so every set adds in the same order.
+// Vectors on GCC's vector extensions: one body for every instruction set (core/isa.hpp), with vectors as wide as its registers
+// (wider ones g++ keeps in memory and takes apart into scalars where it compares or chooses).
 #pragma once
 
 #include <cmath>
@@ -16,16 +16,20 @@
 
 namespace anylead::cpu_ops {
 
-/// Lanes of a Vec<T>.
+/// Bytes of a register.
+constexpr Index register_bytes(Isa isa) { return isa == Isa::avx512 ? 64 : isa == Isa::avx2 ? 32 : 16; }
+
+/// Lanes of a vector of 64 bytes, the size of a cache line.
 template <class T>
 inline constexpr Index kLanes = 64 / static_cast<Index>(sizeof(T));
 
-/// 64 bytes of T. Comparisons give a mask for `select`.
-template <class T>
+/// Some bytes of T. Comparisons give a mask for `select`.
+template <class T, Index kBytes = 64>
 struct Vec {
+  static constexpr Index lanes = kBytes / static_cast<Index>(sizeof(T));
   using Integer = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
-  typedef T Raw __attribute__((vector_size(64)));
-  typedef Integer Mask __attribute__((vector_size(64)));
+  typedef T Raw __attribute__((vector_size(kBytes)));
+  typedef Integer Mask __attribute__((vector_size(kBytes)));
   Raw raw;
 
   ANYLEAD_SIMD friend Vec operator+(Vec a, Vec b) { return {a.raw + b.raw}; }
@@ -44,101 +48,118 @@ struct Vec {
   ANYLEAD_SIMD friend Mask operator!=(Vec a, Vec b) { return a.raw != b.raw; }
 };
 
-template <class T>
-ANYLEAD_SIMD Vec<T> broadcast(T x) {
-  return {x - typename Vec<T>::Raw{}};
+template <class V, class T>
+ANYLEAD_SIMD V broadcast(T x) {
+  return {x - typename V::Raw{}};
 }
 
 /// Lane by lane: mask ? a : b.
-template <class T>
-ANYLEAD_SIMD Vec<T> select(typename Vec<T>::Mask mask, Vec<T> a, Vec<T> b) {
+template <class T, Index kBytes>
+ANYLEAD_SIMD Vec<T, kBytes> select(typename Vec<T, kBytes>::Mask mask, Vec<T, kBytes> a, Vec<T, kBytes> b) {
   return {mask ? a.raw : b.raw};
 }
 
-template <class T>
-ANYLEAD_SIMD Vec<T> max(Vec<T> a, Vec<T> b) {
+template <class T, Index kBytes>
+ANYLEAD_SIMD Vec<T, kBytes> max(Vec<T, kBytes> a, Vec<T, kBytes> b) {
   return select(a > b, a, b);
 }
 
+template <class V, class T>
+ANYLEAD_SIMD V load_as(const T* p) {
+  typename V::Raw raw;  // of the bare vector: a struct of it is copied in 16-byte pieces
+  std::memcpy(&raw, p, sizeof raw);
+  return {raw};
+}
 template <class T>
 ANYLEAD_SIMD Vec<T> load(const T* p) {
-  Vec<T> v;
-  std::memcpy(&v, p, sizeof v);
-  return v;
+  return load_as<Vec<T>>(p);
 }
 
-template <class T>
-ANYLEAD_SIMD void store(T* p, Vec<T> v) {
-  std::memcpy(p, &v, sizeof v);
+template <class T, Index kBytes>
+ANYLEAD_SIMD void store(T* p, Vec<T, kBytes> v) {
+  const typename Vec<T, kBytes>::Raw raw = v.raw;
+  std::memcpy(p, &raw, sizeof raw);
 }
 
-/// The first n < kLanes<T> values of p, then zeros; nothing behind p + n is touched.
+/// The first n values of p, fewer than a vector has, then zeros; nothing behind p + n is touched.
+template <class V, class T>
+ANYLEAD_SIMD V load_tail_as(const T* p, Index n) {
+  typename V::Raw raw = {};
+  std::memcpy(&raw, p, static_cast<std::size_t>(n) * sizeof(T));
+  return {raw};
+}
 template <class T>
 ANYLEAD_SIMD Vec<T> load_tail(const T* p, Index n) {
-  Vec<T> v = {};
-  std::memcpy(&v, p, static_cast<std::size_t>(n) * sizeof(T));
-  return v;
+  return load_tail_as<Vec<T>>(p, n);
 }
 
-template <class T>
-ANYLEAD_SIMD void store_tail(T* p, Vec<T> v, Index n) {
-  std::memcpy(p, &v, static_cast<std::size_t>(n) * sizeof(T));
+template <class T, Index kBytes>
+ANYLEAD_SIMD void store_tail(T* p, Vec<T, kBytes> v, Index n) {
+  const typename Vec<T, kBytes>::Raw raw = v.raw;
+  std::memcpy(p, &raw, static_cast<std::size_t>(n) * sizeof(T));
 }
 
 /// Sum of the lanes: halves are added to each other until one is left.
-template <class T>
-ANYLEAD_SIMD T sum(Vec<T> v) {
-  T lane[kLanes<T>];
-  std::memcpy(lane, &v, sizeof v);
-  for (Index half = kLanes<T> / 2; half > 0; half /= 2)
+template <class T, Index kBytes>
+ANYLEAD_SIMD T sum(Vec<T, kBytes> v) {
+  constexpr Index lanes = Vec<T, kBytes>::lanes;
+  T lane[lanes];
+  std::memcpy(lane, &v.raw, sizeof lane);
+  for (Index half = lanes / 2; half > 0; half /= 2)
     for (Index i = 0; i < half; ++i) lane[i] += lane[i + half];
   return lane[0];
 }
 
 /// Largest lane.
-template <class T>
-ANYLEAD_SIMD T max(Vec<T> v) {
-  T lane[kLanes<T>];
-  std::memcpy(lane, &v, sizeof v);
-  for (Index half = kLanes<T> / 2; half > 0; half /= 2)
+template <class T, Index kBytes>
+ANYLEAD_SIMD T max(Vec<T, kBytes> v) {
+  constexpr Index lanes = Vec<T, kBytes>::lanes;
+  T lane[lanes];
+  std::memcpy(lane, &v.raw, sizeof lane);
+  for (Index half = lanes / 2; half > 0; half /= 2)
     for (Index i = 0; i < half; ++i) lane[i] = lane[i] > lane[i + half] ? lane[i] : lane[i + half];
   return lane[0];
 }
 
-/// Access to lanes i .. i + kLanes - 1 of arrays of n values: whole vectors inside, the existing lanes at the end.
-template <class T>
+/// Access to some lanes of arrays, from element i on: a whole vector, or (n lanes) what is left at the end.
+template <class T, Index kBytes>
 struct Lanes {
+  using V = Vec<T, kBytes>;
   Index i, n;
-  ANYLEAD_SIMD Vec<T> operator()(const T* p) const { return n - i >= kLanes<T> ? load(p + i) : load_tail(p + i, n - i); }
+  ANYLEAD_SIMD V operator()(const T* p) const { return n >= V::lanes ? load_as<V>(p + i) : load_tail_as<V>(p + i, n); }
   /// v with zeros in the lanes behind the end.
-  ANYLEAD_SIMD Vec<T> keep(Vec<T> v) const {
-    if (n - i >= kLanes<T>) return v;
-    Vec<T> kept = {};
-    std::memcpy(&kept, &v, static_cast<std::size_t>(n - i) * sizeof(T));
-    return kept;
+  ANYLEAD_SIMD V keep(V v) const {
+    if (n >= V::lanes) return v;
+    const typename V::Raw raw = v.raw;
+    typename V::Raw kept = {};
+    std::memcpy(&kept, &raw, static_cast<std::size_t>(n) * sizeof(T));
+    return {kept};
   }
-  ANYLEAD_SIMD void store(T* p, Vec<T> v) const { n - i >= kLanes<T> ? cpu_ops::store(p + i, v) : store_tail(p + i, v, n - i); }
+  ANYLEAD_SIMD void store(T* p, V v) const { n >= V::lanes ? cpu_ops::store(p + i, v) : store_tail(p + i, v, n); }
 };
 
 /// Calls f(at) with an `at` for each vector of [0, n): at(p) loads lanes (zeros behind the end), at.store(p, v) stores them.
-template <class T, class F>
+template <Isa isa, class T, class F>
 ANYLEAD_SIMD void for_lanes(Index n, F&& f) {
+  using At = Lanes<T, register_bytes(isa)>;
   Index i = 0;
-  for (; i + kLanes<T> <= n; i += kLanes<T>) f(Lanes<T>{i, i + kLanes<T>});
-  if (i < n) f(Lanes<T>{i, n});
+  for (; i + At::V::lanes <= n; i += At::V::lanes) f(At{i, At::V::lanes});
+  if (i < n) f(At{i, n - i});
 }
 
 /// Sum over i < n of f(at): f returns the vector of terms and must give 0 in lanes behind the end (it does where it is a
-/// product of loaded values). Two accumulators.
-template <class T, class F>
+/// product of loaded values). Two accumulators take turns.
+template <Isa isa, class T, class F>
 ANYLEAD_SIMD T sum_lanes(Index n, F&& f) {
-  Vec<T> a = {}, b = {};
+  using At = Lanes<T, register_bytes(isa)>;
+  typename At::V a = {}, b = {};
   Index i = 0;
-  for (; i + 2 * kLanes<T> <= n; i += 2 * kLanes<T>) {
-    a += f(Lanes<T>{i, i + kLanes<T>});
-    b += f(Lanes<T>{i + kLanes<T>, i + 2 * kLanes<T>});
+  for (; i + At::V::lanes <= n; i += At::V::lanes) {
+    const auto next = a + f(At{i, At::V::lanes});
+    a = b;
+    b = next;
   }
-  for (; i < n; i += kLanes<T>) a += f(Lanes<T>{i, i + kLanes<T> < n ? i + kLanes<T> : n});
+  if (i < n) a += f(At{i, n - i});
   return sum(a + b);
 }
 
@@ -147,59 +168,61 @@ ANYLEAD_SIMD T sum_lanes(Index n, F&& f) {
 /// e^x. float: relative error below 2 units in the last place for |x| <= 87, 0 below -87.3, infinity above 88.7; NaN stays NaN.
 /// double: below 2 ulp, 0 below -708.
 /// Cody-Waite reduction x = n ln 2 + r, |r| <= ln(2)/2, and the Taylor polynomial of e^r.
-template <class T>
-ANYLEAD_SIMD Vec<T> exp(Vec<T> x) {
-  using Raw = typename Vec<T>::Raw;
-  using Bits = typename Vec<T>::Mask;
+template <class T, Index kBytes>
+ANYLEAD_SIMD Vec<T, kBytes> exp(Vec<T, kBytes> x) {
+  using V = Vec<T, kBytes>;
+  using Raw = typename V::Raw;
+  using Bits = typename V::Mask;
   constexpr bool single = sizeof(T) == 4;
   constexpr T low = single ? T(-87.3) : T(-708.3), high = single ? T(88.7) : T(709.7);
-  const Vec<T> clamped = select(x < low, broadcast(low), select(x > high, broadcast(high), x));
+  const V clamped = select(x < low, broadcast<V>(low), select(x > high, broadcast<V>(high), x));
   constexpr T magic =
       single ? T(12582912.0) : T(6755399441055744.0);  // 1.5 * 2^(mantissa bits): adding it rounds to an integer
-  const Vec<T> n = (clamped * T(1.4426950408889634) + magic) - magic;
+  const V n = (clamped * T(1.4426950408889634) + magic) - magic;
   constexpr T ln2_high = single ? T(0.693359375) : T(0.693147180369123816490);
   constexpr T ln2_low = single ? T(-2.12194440054690583e-4) : T(1.90821492927058770002e-10);
-  const Vec<T> r = (clamped - n * ln2_high) - n * ln2_low;
+  const V r = (clamped - n * ln2_high) - n * ln2_low;
   constexpr int degree = single ? 7 : 13;
   constexpr double inverse_factorial[] = {
       1,         1,          1. / 2,      1. / 6,       1. / 24,       1. / 120,       1. / 720,
       1. / 5040, 1. / 40320, 1. / 362880, 1. / 3628800, 1. / 39916800, 1. / 479001600, 1. / 6227020800.};
-  Vec<T> p = broadcast(T(inverse_factorial[degree]));
+  V p = broadcast<V>(T(inverse_factorial[degree]));
   for (int k = degree - 1; k >= 0; --k) p = p * r + T(inverse_factorial[k]);
   // 2^n in two halves: n may be 128, and 2^n then overflows although the product does not
   constexpr int mantissa = single ? 23 : 52, bias = single ? 127 : 1023;
   const Bits whole = __builtin_convertvector(n.raw, Bits);
   const Bits half = whole >> 1;
-  const Vec<T> scale1 = {reinterpret_cast<Raw>((half + bias) << mantissa)};
-  const Vec<T> scale2 = {reinterpret_cast<Raw>((whole - half + bias) << mantissa)};
-  const Vec<T> y = p * scale1 * scale2;
-  return select(x < low, Vec<T>{}, select(x > high, broadcast(std::numeric_limits<T>::infinity()), select(x != x, x, y)));
+  const V scale1 = {reinterpret_cast<Raw>((half + bias) << mantissa)};
+  const V scale2 = {reinterpret_cast<Raw>((whole - half + bias) << mantissa)};
+  const V y = p * scale1 * scale2;
+  return select(x < low, V{}, select(x > high, broadcast<V>(std::numeric_limits<T>::infinity()), y));
 }
 
 /// Square root of x >= 0, relative error below 1 ulp (float: Newton's iteration on 1 / sqrt x from the usual estimate of its
 /// bits and a last correction, since std::sqrt does not vectorise while it may set errno; double: std::sqrt).
-template <class T>
-ANYLEAD_SIMD Vec<T> sqrt(Vec<T> x) {
+template <class T, Index kBytes>
+ANYLEAD_SIMD Vec<T, kBytes> sqrt(Vec<T, kBytes> x) {
+  using V = Vec<T, kBytes>;
   if constexpr (sizeof(T) == 8) {
-    for (Index i = 0; i < kLanes<T>; ++i) x.raw[i] = std::sqrt(x.raw[i]);
+    for (Index i = 0; i < V::lanes; ++i) x.raw[i] = std::sqrt(x.raw[i]);
     return x;
   } else {
-    using Raw = typename Vec<T>::Raw;
-    using Bits = typename Vec<T>::Mask;
+    using Raw = typename V::Raw;
+    using Bits = typename V::Mask;
     const auto tiny = x < T(0x1p-100);
-    const Vec<T> v = select(tiny, x * T(0x1p60), x);
-    Vec<T> r = {reinterpret_cast<Raw>(0x5f3759df - (reinterpret_cast<Bits>(v.raw) >> 1))};
-    for (int k = 0; k < 3; ++k) r = r * (broadcast(T(1.5)) - v * T(0.5) * r * r);
-    Vec<T> s = v * r;
+    const V v = select(tiny, x * T(0x1p60), x);
+    V r = {reinterpret_cast<Raw>(0x5f3759df - (reinterpret_cast<Bits>(v.raw) >> 1))};
+    for (int k = 0; k < 3; ++k) r = r * (broadcast<V>(T(1.5)) - v * T(0.5) * r * r);
+    V s = v * r;
     s = s + r * T(0.5) * (v - s * s);
-    return select(x > T(0), select(tiny, s * T(0x1p-30), s), Vec<T>{});
+    return select(x > T(0), select(tiny, s * T(0x1p-30), s), V{});
   }
 }
 
 /// Distribution function and density of the standard normal distribution.
-template <class T>
+template <class V>
 struct Normal {
-  Vec<T> cdf, density;
+  V cdf, density;
 };
 
 /// Phi(x) and phi(x), |x| at most 13 in float (38 in double), beyond which the tail is 0. Relative error below 8 ulp for x >
@@ -207,8 +230,9 @@ struct Normal {
 /// erf(t) / (2 t), a polynomial in t^2, t = |x| / sqrt 2; beyond: exp(-t^2) erfcx(t) / 2 with (1 + 2 t) erfcx(t) as a
 /// polynomial in (t - 4) / (t + 4) (the form of Shepherd and Laframboise 1981; coefficients: Chebyshev interpolation in 40
 /// digits).
-template <class T>
-ANYLEAD_SIMD Normal<T> normal(Vec<T> x) {
+template <class T, Index kBytes>
+ANYLEAD_SIMD Normal<Vec<T, kBytes>> normal(Vec<T, kBytes> x) {
+  using V = Vec<T, kBytes>;
   constexpr bool single = sizeof(T) == 4;
   constexpr double middle_single[] = {1.128379167061543415,     -0.376126384680287104,   0.1128378249523684454,
                                       -0.02686543072767024289,  0.005221031807858022797, -0.0008484080405535106294,
@@ -230,26 +254,25 @@ ANYLEAD_SIMD Normal<T> normal(Vec<T> x) {
   constexpr int middle_degree = single ? 7 : 12, tail_degree = single ? 8 : 18;
   constexpr T limit = single ? T(13) : T(38);
 
-  const Vec<T> size = select(x < T(0), -x, x);
-  const Vec<T> bounded = select(size > limit, broadcast(limit), size);
-  const Vec<T> half_square = bounded * bounded * T(0.5);
-  const Vec<T> e = exp(-half_square);
-  const Vec<T> t = bounded * T(0.70710678118654752440);
+  const V size = select(x < T(0), -x, x);
+  const V bounded = select(size > limit, broadcast<V>(limit), size);
+  const V half_square = bounded * bounded * T(0.5);
+  const V e = exp(-half_square);
+  const V t = bounded * T(0.70710678118654752440);
 
-  Vec<T> middle = broadcast(T(single ? middle_single[middle_degree] : middle_double[middle_degree]));
+  V middle = broadcast<V>(T(single ? middle_single[middle_degree] : middle_double[middle_degree]));
   for (int k = middle_degree - 1; k >= 0; --k) middle = middle * half_square + T(single ? middle_single[k] : middle_double[k]);
   middle = t * T(0.5) * middle;  // Phi(|x|) - 1/2
 
-  const Vec<T> q = (t - T(4)) / (t + T(4));
-  Vec<T> tail = broadcast(T(single ? tail_single[tail_degree] : tail_double[tail_degree]));
+  const V q = (t - T(4)) / (t + T(4));
+  V tail = broadcast<V>(T(single ? tail_single[tail_degree] : tail_double[tail_degree]));
   for (int k = tail_degree - 1; k >= 0; --k) tail = tail * q + T(single ? tail_single[k] : tail_double[k]);
   tail = e * T(0.5) * tail / (t * T(2) + T(1));  // 1 - Phi(|x|)
 
   const auto inside = size < T(1.4142135623730950488);
-  const Vec<T> half = broadcast(T(0.5));
-  const Vec<T> lower = select(inside, half - middle, tail), upper = select(inside, half + middle, broadcast(T(1)) - tail);
-  const Vec<T> cdf = select(x < T(0), lower, upper);
-  return {select(x != x, x, cdf), e * T(0.39894228040143267794)};
+  const V half = broadcast<V>(T(0.5));
+  const V lower = select(inside, half - middle, tail), upper = select(inside, half + middle, broadcast<V>(T(1)) - tail);
+  return {select(x < T(0), lower, upper), e * T(0.39894228040143267794)};
 }
 
 }  // namespace anylead::cpu_ops

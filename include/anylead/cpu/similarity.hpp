@@ -12,34 +12,35 @@ struct RowLogSum {
   T value() const { return max + std::log(sum); }
 };
 
-template <class T>
+template <Isa isa, class T>
 ANYLEAD_SIMD T row_max(const T* x, Index n) {
   T best = -std::numeric_limits<T>::infinity();
   Index i = 0;
-  if (n >= kLanes<T>) {
-    Vec<T> m = load(x);
-    for (i = kLanes<T>; i + kLanes<T> <= n; i += kLanes<T>) m = max(m, load(x + i));
+  using V = Vec<T, register_bytes(isa)>;
+  if (n >= V::lanes) {
+    V m = load_as<V>(x);
+    for (i = V::lanes; i + V::lanes <= n; i += V::lanes) m = max(m, load_as<V>(x + i));
     best = max(m);
   }
   for (; i < n; ++i) best = x[i] > best ? x[i] : best;
   return best;
 }
 
-template <class T>
+template <Isa isa, class T>
 ANYLEAD_SIMD RowLogSum<T> row_logsum(const T* x, Index n) {
-  const T m = row_max(x, n);
+  const T m = row_max<isa>(x, n);
   if (m == -std::numeric_limits<T>::infinity()) {  // nothing but -infinity, or NaN, which no comparison finds
     for (Index i = 0; i < n; ++i)
       if (x[i] != x[i]) return {x[i], T(1)};
     return {m, T(1)};
   }
-  const T s = sum_lanes<T>(n, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { return at.keep(exp(at(x) - m)); });
+  const T s = sum_lanes<isa, T>(n, [&](auto at) ANYLEAD_SIMD_LAMBDA { return at.keep(exp(at(x) - m)); });
   return {m, s};
 }
 
-template <class T>
+template <Isa isa, class T>
 ANYLEAD_SIMD T dot(const T* a, const T* b, Index n) {
-  return sum_lanes<T>(n, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { return at(a) * at(b); });
+  return sum_lanes<isa, T>(n, [&](auto at) ANYLEAD_SIMD_LAMBDA { return at(a) * at(b); });
 }
 
 /// max(x, least), but NaN stays NaN: std::max would hide it behind the bound.
@@ -49,11 +50,11 @@ ANYLEAD_SIMD T at_least(T least, T x) {
 }
 
 struct LogSoftmaxPass {
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index rows, Index cols, T* y, const T* x) {
     for (Index r = 0; r < rows; ++r, x += cols, y += cols) {
-      const T logsum = row_logsum(x, cols).value();
-      for_lanes<T>(cols, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { at.store(y, at(x) - logsum); });
+      const T logsum = row_logsum<isa>(x, cols).value();
+      for_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(y, at(x) - logsum); });
     }
   }
 };
@@ -66,12 +67,12 @@ void log_softmax_forward(const Exec&, RowDims d, T* y, const T* x) {
 }
 
 struct LogSoftmaxBackwardPass {
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index rows, Index cols, Grad<T> dx, const T* dy, const T* y) {
     for (Index r = 0; r < rows; ++r) {
       const Index o = r * cols;
-      const T total = sum_lanes<T>(cols, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { return at(dy + o); });
-      for_lanes<T>(cols, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA { deliver(at, dx, o, at(dy + o) - exp(at(y + o)) * total); });
+      const T total = sum_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA { return at(dy + o); });
+      for_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA { deliver(at, dx, o, at(dy + o) - exp(at(y + o)) * total); });
     }
   }
 };
@@ -86,11 +87,11 @@ void log_softmax_backward(const Exec&, RowDims d, Grad<T> dx, const T* dy, const
 }
 
 struct CosinePass {
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index n, Index cols, T* y, const T* a, const T* b, T eps) {
     for (Index i = 0; i < n; ++i, a += cols, b += cols) {
-      const T na = at_least(eps, std::sqrt(dot(a, a, cols))), nb = at_least(eps, std::sqrt(dot(b, b, cols)));
-      y[i] = dot(a, b, cols) / (na * nb);
+      const T na = at_least(eps, std::sqrt(dot<isa>(a, a, cols))), nb = at_least(eps, std::sqrt(dot<isa>(b, b, cols)));
+      y[i] = dot<isa>(a, b, cols) / (na * nb);
     }
   }
 };
@@ -105,12 +106,13 @@ void cosine_forward(const Exec&, RowDims d, Index repeats, T* y, const T* a, con
 }
 
 struct CosineBackwardPass {
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index cols, Grad<T> da, Grad<T> db, T dy, T y, const T* a, const T* b, T eps) {
-    const T la = std::sqrt(dot(a, a, cols)), lb = std::sqrt(dot(b, b, cols)), na = at_least(eps, la), nb = at_least(eps, lb);
+    const T la = std::sqrt(dot<isa>(a, a, cols)), lb = std::sqrt(dot<isa>(b, b, cols)), na = at_least(eps, la),
+            nb = at_least(eps, lb);
     const T cross = dy / (na * nb);
     const T own_a = la > eps ? dy * y / (la * la) : T(0), own_b = lb > eps ? dy * y / (lb * lb) : T(0);
-    for_lanes<T>(cols, [&](Lanes<T> at) ANYLEAD_SIMD_LAMBDA {
+    for_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA {
       deliver(at, da, 0, at(b) * cross - at(a) * own_a);
       deliver(at, db, 0, at(a) * cross - at(b) * own_b);
     });
