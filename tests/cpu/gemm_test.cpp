@@ -244,12 +244,19 @@ TEMPLATE_TEST_CASE("a row's result does not depend on the rows beside it", "[cpu
     for (const Op op_b : kOps) {
       const Case<TestType> all(203, 45, 801, Op::none, op_b);
       std::vector<TestType> whole = all.c;
-      gemm(all.gemm(whole), isa);
+      const auto scaled = [&](std::vector<TestType>& to) {
+        Gemm<TestType> g = all.gemm(to);
+        g.alpha = TestType(0.3);
+        g.accumulate = true;
+        g.bias = all.bias.data();
+        return g;
+      };
+      gemm(scaled(whole), isa);
       for (const Index first : {Index(0), Index(1), Index(77), Index(201)})
         for (const Index count : {Index(1), Index(2), Index(13), Index(29)}) {
           if (first + count > all.m) continue;
           std::vector<TestType> part = all.c;
-          Gemm<TestType> g = all.gemm(part);
+          Gemm<TestType> g = scaled(part);
           g.a += first * all.lda;
           g.c += first * all.ldc;
           g.m = count;
@@ -293,10 +300,12 @@ TEMPLATE_TEST_CASE("a matrix packed before gives the same bits", "[cpu][gemm]", 
         for (const auto& [m, n, k] : std::vector<std::array<Index, 3>>{{3, 1601, 70}, {30, 33, 1600}, {1, 1, 1}, {4, 5, 0}}) {
           const Case<TestType> one(m, n, k, op_a, op_b);
           INFO(one.text() << " on " << name(isa));
-          const PackedB<TestType> packed(k, n, one.b.data(), one.ldb, op_b, isa);
+          const PackedB<TestType> packed(k, n, one.b.data(), one.ldb, op_b, TestType(0.3), isa);
           std::vector<TestType> expected = one.c, result = one.c;
-          gemm_serial(one.gemm(expected), isa);
-          Gemm<TestType> g = one.gemm(result);
+          Gemm<TestType> g = one.gemm(expected);
+          g.alpha = TestType(0.3);
+          gemm_serial(g, isa);
+          g = one.gemm(result);
           g.b = nullptr;
           gemm(g, packed);
           REQUIRE(same_bits(result, expected));

@@ -23,7 +23,7 @@ namespace anylead::cpu_ops {
 
 enum class Op { none, transpose };
 
-/// C [m, n] = (accumulate ? C : 0) + alpha op(A) op(B) + bias, row-major, leading dimensions in elements.
+/// C [m, n] = (accumulate ? C : 0) + op(A) (alpha op(B)) + bias, row-major, leading dimensions in elements.
 /// op(A) is [m, k], op(B) [k, n]; bias [n] is added to every row unless null. m, n, k may be 0. C overlaps nothing; rows of A
 /// and B may overlap each other (a leading dimension below the row's length: windows of a signal).
 template <class T>
@@ -69,7 +69,6 @@ struct Tile {
   Index k, cols;
   T* c;
   Index ldc;
-  T alpha;
   bool add;
   const T* bias;  ///< of these columns, or null
 };
@@ -103,17 +102,20 @@ struct TilePass {
         }
       } else {
         for (Index i = 0; i < kRows; ++i)
-          for (Index j = 0; j * Shape::lanes < t.cols; ++j)
-            finish(t, t.c + i * t.ldc + j * Shape::lanes, acc[i][j], t.bias ? t.bias + j * Shape::lanes : nullptr,
-                   static_cast<std::size_t>(std::min(Shape::lanes, t.cols - j * Shape::lanes)) * sizeof(T));
+          for (Index j = 0; j < 2; ++j) {
+            const Index left = t.cols - j * Shape::lanes;
+            if (left > 0)
+              finish(t, t.c + i * t.ldc + j * Shape::lanes, acc[i][j], t.bias ? t.bias + j * Shape::lanes : nullptr,
+                     static_cast<std::size_t>(std::min(Shape::lanes, left)) * sizeof(T));
+          }
       }
     }
   }
 
-  /// One vector of C: the same operations in whole and in partial tiles, so that they give the same bits.
+  /// One vector of C. Sums only: a product here would be contracted to a multiply-add in some tiles and not in others.
   template <class T, class V>
-  ANYLEAD_SIMD static void finish(const Tile<T>& t, T* c, V sum, const T* bias, std::size_t bytes) {
-    V v = t.alpha * sum, other = {};
+  ANYLEAD_SIMD static void finish(const Tile<T>& t, T* c, const V& sum, const T* bias, std::size_t bytes) {
+    V v = sum, other = {};
     if (bias) {
       std::memcpy(&other, bias, bytes);
       v += other;
@@ -137,7 +139,7 @@ inline constexpr Index kDepth = 768, kWidth = 768, kHeight = 84;
 /// Piece `part` of n items cut into `parts` pieces whose sizes differ by at most one.
 constexpr Index cut(Index n, Index parts, Index part) { return n * part / parts; }
 
-/// A block of op(B) [k, n], b at its first element, and its place `to`: panels [k][columns of a tile].
+/// A block of op(B) [k, n], b at its first element, and the place `to` of alpha times it: panels [k][columns of a tile].
 template <class T>
 struct BlockB {
   T* to;
@@ -145,6 +147,7 @@ struct BlockB {
   Index ldb;
   bool transpose;
   Index k, n;
+  T alpha;
 };
 
 struct PackB {
@@ -157,18 +160,26 @@ struct PackB {
         columns<Shape>(*block, to, j);
         columns<Shape>(*block, to + Shape::lanes, j + Shape::lanes);
       } else {
-        const std::size_t bytes = static_cast<std::size_t>(std::min(Shape::cols, block->n - j)) * sizeof(T);
-        const T* b = block->b + j;
-        for (Index p = 0; p < block->k; ++p, b += block->ldb) {
-          T* row = to + p * Shape::cols;
-          if (bytes == Shape::cols * sizeof(T)) {
-            std::memcpy(row, b, Shape::cols * sizeof(T));
-          } else {
-            std::memset(row, 0, Shape::cols * sizeof(T));
-            std::memcpy(row, b, bytes);
-          }
-        }
+        rows<Shape>(*block, to, j);
+        rows<Shape>(*block, to + Shape::lanes, j + Shape::lanes);
       }
+  }
+
+  /// One vector of columns, row by row.
+  template <class Shape, class T>
+  ANYLEAD_SIMD static void rows(const BlockB<T>& block, T* to, Index j) {
+    using V = typename Shape::Vector;
+    const T* b = block.b + j;
+    const Index width = std::clamp<Index>(block.n - j, 0, Shape::lanes);
+    for (Index p = 0; p < block.k; ++p, b += block.ldb, to += Shape::cols) {
+      V row = {};
+      if (width == Shape::lanes)
+        std::memcpy(&row, b, sizeof row);
+      else
+        std::memcpy(&row, b, static_cast<std::size_t>(width) * sizeof(T));
+      row = row * block.alpha;
+      std::memcpy(to, &row, sizeof row);
+    }
   }
 
   /// One vector of columns, which are rows in memory.
@@ -185,11 +196,17 @@ struct PackB {
         for (Index c = 0; c < Shape::lanes; ++c) std::memcpy(&row[c], b + c * block.ldb, sizeof(V));
         transpose<Shape::lanes>(row);
 #pragma GCC unroll 16
-        for (Index i = 0; i < Shape::lanes; ++i) std::memcpy(to + (p + i) * Shape::cols, &row[i], sizeof(V));
+        for (Index i = 0; i < Shape::lanes; ++i) {
+          row[i] = row[i] * block.alpha;
+          std::memcpy(to + (p + i) * Shape::cols, &row[i], sizeof(V));
+        }
       } else {
         for (Index c = 0; c < width; ++c) std::memcpy(&row[c], b + c * block.ldb, static_cast<std::size_t>(depth) * sizeof(T));
         transpose<Shape::lanes>(row);
-        for (Index i = 0; i < depth; ++i) std::memcpy(to + (p + i) * Shape::cols, &row[i], sizeof(V));
+        for (Index i = 0; i < depth; ++i) {
+          row[i] = row[i] * block.alpha;
+          std::memcpy(to + (p + i) * Shape::cols, &row[i], sizeof(V));
+        }
       }
     }
   }
@@ -254,7 +271,7 @@ void gemm_part(Isa isa, const Gemm<T>& g, const T* ready, Index row, Index m, In
       const Index p = cut(g.k, depths, d), depth = cut(g.k, depths, d + 1) - p;
       if (!ready && depth > 0) {
         const T* b = transpose_b ? g.b + (col + j) * g.ldb + p : g.b + p * g.ldb + col + j;
-        const BlockB<T> block = {packed_b, b, g.ldb, transpose_b, depth, width};
+        const BlockB<T> block = {packed_b, b, g.ldb, transpose_b, depth, width, g.alpha};
         with_isa<PackB>(isa, &block);
       }
       for (Index h = 0; h < heights; ++h) {
@@ -284,7 +301,6 @@ void gemm_part(Isa isa, const Gemm<T>& g, const T* ready, Index row, Index m, In
                                   .cols = std::min(cols, width - c),
                                   .c = g.c + (top + first) * g.ldc + col + j + c,
                                   .ldc = g.ldc,
-                                  .alpha = g.alpha,
                                   .add = g.accumulate || d > 0,
                                   .bias = g.bias && d == 0 ? g.bias + col + j + c : nullptr};
             run_tile(isa, count, tile, std::make_integer_sequence<Index, 14>{});
@@ -318,15 +334,15 @@ inline Grid best_grid(Index row_panels, Index rows, Index col_panels, Index part
 template <class T>
 class PackedB {
  public:
-  /// op(B) is [k, n]. @see Gemm
-  PackedB(Index k, Index n, const T* b, Index ldb, Op op, Isa isa = current_isa()) : k_(k), n_(n), isa_(isa) {
+  /// alpha op(B) is [k, n]. @see Gemm
+  PackedB(Index k, Index n, const T* b, Index ldb, Op op, T alpha = 1, Isa isa = current_isa()) : k_(k), n_(n), isa_(isa) {
     const Index cols = detail::tile_cols<T>(isa), padded = (n + cols - 1) / cols * cols, depths = detail::depth_blocks(k);
     room_.resize(static_cast<std::size_t>((k * padded + kLanes<T> - 1) / kLanes<T>));
     T* to = reinterpret_cast<T*>(room_.data());
     for (Index d = 0; d < depths && n > 0 && k > 0; ++d) {
       const Index p = detail::cut(k, depths, d), depth = detail::cut(k, depths, d + 1) - p;
       const T* first = op == Op::transpose ? b + p : b + p * ldb;
-      const detail::BlockB<T> block = {to + p * padded, first, ldb, op == Op::transpose, depth, n};
+      const detail::BlockB<T> block = {to + p * padded, first, ldb, op == Op::transpose, depth, n, alpha};
       with_isa<detail::PackB>(isa, &block);
     }
   }
@@ -377,7 +393,8 @@ void gemm(const Gemm<T>& g, Isa isa = current_isa()) {
   detail::gemm_parallel<T>(g, nullptr, isa);
 }
 
-/// The product on all threads with a matrix packed before, [g.k, g.n]; g.b, g.ldb and g.op_b are not read. The same bits.
+/// The product on all threads with a matrix packed before, [g.k, g.n]; g.b, g.ldb, g.op_b and g.alpha are not read. The same
+/// bits.
 template <class T>
 void gemm(const Gemm<T>& g, const PackedB<T>& b) {
   detail::gemm_parallel<T>(g, b.data(), b.isa());
