@@ -293,7 +293,8 @@ TEST_CASE("without a sample count the shortest file has the last word, whole fra
   CHECK(r.signals[0].invalid == 0);
   CHECK(r.signals[1].values == std::vector<double>{2, 4});
   CHECK(r.signals[2].values == std::vector<double>{8, 9});
-  CHECK(decode("r 1 100\na 16\n", {{"a", ""}}).signals[0].values.empty());
+  for (const char* less_than_a_frame : {"", "x", "xyz"})
+    CHECK(decode("r 2 100\na 16\na 16\n", {{"a", less_than_a_frame}}).signals[1].values.empty());
 }
 
 TEST_CASE("bytes behind the declared samples are left alone", "[data]") {
