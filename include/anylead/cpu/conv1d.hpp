@@ -4,6 +4,7 @@
 // input is copied to [T + 2 padding, C/G], and rows of that buffer overlap.
 #pragma once
 
+#include <anylead/cpu/conv1d_fft.hpp>
 #include <anylead/cpu/group_norm.hpp>
 #include <anylead/cpu/linear.hpp>
 
@@ -266,15 +267,19 @@ struct AddGeluPass {
   }
 };
 
-/// The convolution without its surplus last frame: computed as if the padding behind were one shorter.
+/// The convolution without its surplus last frame, by transforms where that pays.
 template <class T>
 void conv_positional_forward(const Exec& exec, Conv1dDims d, T* y, T* z, const T* x, const T* weight, const T* bias) {
   struct Full;
   const Index n = d.batch * d.time * d.in, surplus = d.out_time() - d.time;
-  T* full = surplus ? scratch<Full, T>(d.batch * d.out_time() * d.out) : z;
-  conv1d_forward(exec, d, full, x, weight, bias);
-  if (surplus)
-    for (Index b = 0; b < d.batch; ++b) std::copy_n(full + b * d.out_time() * d.out, d.time * d.out, z + b * d.time * d.out);
+  if (conv1d_fft_pays(d)) {
+    conv1d_fft_forward(d, d.time, z, x, weight, bias);
+  } else {
+    T* full = surplus ? scratch<Full, T>(d.batch * d.out_time() * d.out) : z;
+    conv1d_forward(exec, d, full, x, weight, bias);
+    if (surplus)
+      for (Index b = 0; b < d.batch; ++b) std::copy_n(full + b * d.out_time() * d.out, d.time * d.out, z + b * d.time * d.out);
+  }
   parallel_for(n, kElementGrain / 4,
                [&](Index begin, Index end) { with_isa<AddGeluPass>(end - begin, y + begin, x + begin, z + begin); });
 }
@@ -285,6 +290,13 @@ void conv_positional_backward(const Exec& exec, Conv1dDims d, Grad<T> dx, Grad<T
   struct Full;
   const Index n = d.batch * d.time * d.in, surplus = d.out_time() - d.time;
   gelu_backward(exec, n, Grad<T>{dz, GradMode::overwrite}, dy, z);
+  scale(exec, n, dx, dy, T(1));
+  if (dx) dx.mode = GradMode::accumulate;
+  if (conv1d_fft_pays(d)) {
+    column_sums(d.batch * d.time, d.out, dbias, dz);
+    conv1d_fft_backward<T>(d, d.time, dx, dweight, dz, x, weight);
+    return;
+  }
   const T* full = dz;
   if (surplus) {
     T* padded = scratch<Full, T>(d.batch * d.out_time() * d.out);
@@ -294,8 +306,6 @@ void conv_positional_backward(const Exec& exec, Conv1dDims d, Grad<T> dx, Grad<T
     }
     full = padded;
   }
-  scale(exec, n, dx, dy, T(1));
-  if (dx) dx.mode = GradMode::accumulate;
   conv1d_backward(exec, d, dx, dweight, dbias, full, x, weight);
 }
 

@@ -125,7 +125,7 @@ struct InversePass {
     const Index n = fft->size();
     T* data = to.data;
     if (to.lane_stride == 1) {
-      const Lanes<T> at = {0, to.lanes};
+      const Lanes<T, 64> at = {0, to.lanes};
       const Vec<T> shift = bias ? at(bias) : Vec<T>{};
       for (Index i = 0; i < to.count; ++i, data += to.frame_stride) {
         Vec<T> v = load(from + fft->position(to.position(i, n)) * kLanes<T>) * scale + shift;
@@ -135,7 +135,7 @@ struct InversePass {
       return;
     }
     for (Index i = 0; i < to.count; i += kLanes<T>) {
-      const Lanes<T> at = {0, std::min(kLanes<T>, to.count - i)};
+      const Lanes<T, 64> at = {0, std::min(kLanes<T>, to.count - i)};
       typename Vec<T>::Raw row[kLanes<T>] = {};
       for (Index j = 0; j < at.n; ++j) row[j] = load(from + fft->position(to.position(i + j, n)) * kLanes<T>).raw * scale;
       transpose<kLanes<T>>(row);
