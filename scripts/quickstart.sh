@@ -2,7 +2,7 @@
 # From a fresh machine to a first pre-trained encoder: installs what is missing from Debian, builds in Release, and trains for
 # two minutes on an artificial cohort. Leaves runs/quickstart/ with checkpoints, metrics.jsonl and report.html.
 # Usage: scripts/quickstart.sh          QUICKSTART_SECONDS=20 scripts/quickstart.sh trains for 20 seconds
-# shellcheck source=scripts/install.bash
+# shellcheck source-path=SCRIPTDIR source=install.bash
 source "$(dirname "${BASH_SOURCE[0]}")/install.bash"
 
 if (($#)); then
@@ -25,7 +25,7 @@ if [[ -e $run/checkpoints/last ]]; then
   echo "The run of last time is now $earlier"
 fi
 echo "Training the tiny model for $seconds s on an artificial cohort (nothing is downloaded)"
-build/cpu-release/examples/pretrain --data synthetic --config tiny --out "$run" --max-seconds "$seconds"
+build/cpu-release/examples/pretrain --data synthetic --config tiny --batch 32 --rate 1e-3 --out "$run" --max-seconds "$seconds"
 
 cat <<END
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds everything in Release (build/cpu-release) and runs every test. Installs what is missing from Debian, nothing else.
 # Usage: scripts/test.sh [--preset NAME]
-# shellcheck source=scripts/install.bash
+# shellcheck source-path=SCRIPTDIR source=install.bash
 source "$(dirname "${BASH_SOURCE[0]}")/install.bash"
 
 preset=cpu-release

@@ -13,20 +13,20 @@ enum class Method { w2v, cmsc, w2v_cmsc };
 
 struct PretrainOptions {
   Method method = Method::w2v_cmsc;
-  EncoderOptions encoder;
-  W2vOptions w2v;
-  CmscOptions cmsc;
+  EncoderOptions encoder = {};
+  W2vOptions w2v = {};
+  CmscOptions cmsc = {};
   double cmsc_weight = 1;
 };
 
 /// One batch on the host's and the device's side.
 template <Real T>
 struct PretrainBatch {
-  Tensor<T> signal;            ///< [B, C, T] millivolt, absent leads 0
-  Tensor<Flag> keep;           ///< [B, C] leads that this step sees; undefined: all
-  std::vector<Index> lengths;  ///< [B] valid samples; empty: all
-  std::vector<Index> patient;  ///< [B], for CMSC
-  std::vector<Flag> segment;   ///< [B] 0 or 1, for CMSC
+  Tensor<T> signal = {};            ///< [B, C, T] millivolt, absent leads 0
+  Tensor<Flag> keep = {};           ///< [B, C] leads that this step sees; undefined: all
+  std::vector<Index> lengths = {};  ///< [B] valid samples; empty: all
+  std::vector<Index> patient = {};  ///< [B], for CMSC
+  std::vector<Flag> segment = {};   ///< [B] 0 or 1, for CMSC
 };
 
 template <Real T>

@@ -14,8 +14,8 @@ namespace anylead::ssl {
 
 /// Defaults as the reference trains.
 struct W2vOptions {
-  SpanMaskOptions mask;
-  NegativeOptions negatives;
+  SpanMaskOptions mask = {};
+  NegativeOptions negatives = {};
   double temperature = 0.1;
   Index final_width = 256;  ///< of the vectors that are compared
   Index latent_width = 0;   ///< of the quantised vectors; 0: final_width
