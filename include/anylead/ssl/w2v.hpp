@@ -30,9 +30,9 @@ struct W2vOptions {
 /// Random choices of a step that can be handed in; what is absent is drawn.
 template <Real T>
 struct W2vChoices {
-  std::optional<std::vector<Flag>> time_mask;         ///< [B, T'] masked frames
-  Tensor<T> gumbel_noise;                             ///< [R, G V], R the masked frames of all segments in order
-  std::optional<std::vector<Index32>> negative_rows;  ///< [R, N] rows of the targets
+  std::optional<std::vector<Flag>> time_mask = {};         ///< [B, T'] masked frames
+  Tensor<T> gumbel_noise = {};                             ///< [R, G V], R the masked frames of all segments in order
+  std::optional<std::vector<Index32>> negative_rows = {};  ///< [R, N] rows of the targets
 };
 
 /// Terms of the local loss; the objective is contrastive + sample_size (diversity_weight diversity + penalty_weight penalty).
