@@ -56,9 +56,10 @@ def main():
         updated = BLOCK.sub(check, text)
         if fix and updated != text:
             page.write_text(updated)
-        for link in LINK.finditer(text):
+        prose = re.sub(r"```.*?```|`[^`\n]*`", lambda code: re.sub(r"[^\n]", " ", code[0]), text, flags=re.S)
+        for link in LINK.finditer(prose):
             if not (page.parent / link[1]).exists():
-                line = text.count("\n", 0, link.start()) + 1
+                line = prose.count("\n", 0, link.start()) + 1
                 problems.append(f"{name}:{line}: link to {link[1]}, which does not exist")
     print("\n".join(problems) if problems else f"snippets: {count} agree with their files")
     return 1 if problems else 0
