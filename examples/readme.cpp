@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <vector>
 
 #include <anylead/anylead.hpp>
 #include <anylead/cpu.hpp>
