@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-
 #include <io/temporary_folder.hpp>
 
 namespace {

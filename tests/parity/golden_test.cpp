@@ -108,7 +108,8 @@ TEST_CASE("forward values of the golden model", "[parity]") {
   check_printed(sum(values), 26.1496050007, kUnit10);
   for (double& v : values) v = std::abs(v);
   check_printed(sum(values), 2127.6846071068, kUnit10);
-  const double begin[] = {-1.14051236, -1.44986109, -0.98702361, -0.63145089}, end[] = {-1.86449624, -0.99304306, 0.30353732, 0.54747728};
+  const double begin[] = {-1.14051236, -1.44986109, -0.98702361, -0.63145089},
+               end[] = {-1.86449624, -0.99304306, 0.30353732, 0.54747728};
   for (Index c = 0; c < 4; ++c) {
     check_printed(at(y, 0, 0, c), begin[c], kUnit8);
     check_printed(at(y, 3, 19, c), end[c], kUnit8);
@@ -118,7 +119,8 @@ TEST_CASE("forward values of the golden model", "[parity]") {
   const Index32 codes[] = {5, 2, 5, 1, 5, 1, 5, 0, 1, 0, 1, 0};
   const auto chosen = q.codes.to_host();
   CHECK(std::equal(std::begin(codes), std::end(codes), chosen.begin()));
-  const double vector[] = {-0.09983259, -0.09516821, -0.07762325, -0.04957236, 0.03242894, -0.00397291, -0.03983705, -0.07030943};
+  const double vector[] = {-0.09983259, -0.09516821, -0.07762325, -0.04957236,
+                           0.03242894,  -0.00397291, -0.03983705, -0.07030943};
   for (Index c = 0; c < 8; ++c) check_printed(at(q.vectors, 0, 0, c), vector[c], kUnit8);
 }
 
@@ -137,10 +139,8 @@ TEST_CASE("padded run of the golden model", "[parity]") {
 TEST_CASE("training step of the golden model", "[parity]") {
   auto model = golden_model();
   ssl::W2vChoices<double> choices;
-  const std::vector<std::vector<Index>> frames = {{1, 2, 3, 6, 7, 8, 9, 15},
-                                                  {0, 1, 2, 7, 10, 11, 12, 18},
-                                                  {4, 5, 6, 8, 9, 13, 14, 16},
-                                                  {2, 3, 4, 5, 11, 12, 17, 18}};
+  const std::vector<std::vector<Index>> frames = {
+      {1, 2, 3, 6, 7, 8, 9, 15}, {0, 1, 2, 7, 10, 11, 12, 18}, {4, 5, 6, 8, 9, 13, 14, 16}, {2, 3, 4, 5, 11, 12, 17, 18}};
   choices.time_mask = std::vector<Flag>(80, Flag{0});
   for (std::size_t b = 0; b < 4; ++b)
     for (const Index t : frames[b]) (*choices.time_mask)[b * 20 + static_cast<std::size_t>(t)] = 1;
@@ -186,61 +186,60 @@ TEST_CASE("training step of the golden model", "[parity]") {
   check_printed(item(out.total) / 32, 3.1034629312, kUnit10);
 
   tape.backward(out.total);
-  const std::map<std::string, double> norms = {
-      {"conv_pos.pos_conv.0.bias", 6.31628284e-01},
-      {"conv_pos.pos_conv.0.weight_g", 1.00789112e-02},
-      {"conv_pos.pos_conv.0.weight_v", 4.82981511e-01},
-      {"encoder.layer_norm.weight", 4.56864034e-02},
-      {"encoder.layer_norm.bias", 7.25793608e-02},
-      {"encoder.layers.0.self_attn.q_proj.weight", 3.61408501e-01},
-      {"encoder.layers.0.self_attn.q_proj.bias", 6.61449517e-02},
-      {"encoder.layers.0.self_attn.k_proj.weight", 3.58477648e-01},
-      {"encoder.layers.0.self_attn.k_proj.bias", 0},
-      {"encoder.layers.0.self_attn.v_proj.weight", 4.02480203e-01},
-      {"encoder.layers.0.self_attn.v_proj.bias", 3.23297578e-02},
-      {"encoder.layers.0.self_attn.out_proj.weight", 6.28075999e-01},
-      {"encoder.layers.0.self_attn.out_proj.bias", 5.38276654e-02},
-      {"encoder.layers.0.self_attn_layer_norm.weight", 5.25659933e-02},
-      {"encoder.layers.0.self_attn_layer_norm.bias", 5.65228959e-02},
-      {"encoder.layers.0.fc1.weight", 2.80314529e-01},
-      {"encoder.layers.0.fc1.bias", 5.11357653e-02},
-      {"encoder.layers.0.fc2.weight", 3.86128298e-01},
-      {"encoder.layers.0.fc2.bias", 4.89443695e-02},
-      {"encoder.layers.0.final_layer_norm.weight", 6.64147293e-02},
-      {"encoder.layers.0.final_layer_norm.bias", 5.25689902e-02},
-      {"encoder.layers.1.self_attn.q_proj.weight", 4.28221642e-01},
-      {"encoder.layers.1.self_attn.q_proj.bias", 7.30262610e-02},
-      {"encoder.layers.1.self_attn.k_proj.weight", 4.10823709e-01},
-      {"encoder.layers.1.self_attn.v_proj.weight", 3.63459183e-01},
-      {"encoder.layers.1.self_attn.v_proj.bias", 6.85832725e-02},
-      {"encoder.layers.1.self_attn.out_proj.weight", 8.42805343e-01},
-      {"encoder.layers.1.self_attn.out_proj.bias", 6.23212309e-02},
-      {"encoder.layers.1.self_attn_layer_norm.weight", 9.21780832e-02},
-      {"encoder.layers.1.self_attn_layer_norm.bias", 6.87060227e-02},
-      {"encoder.layers.1.fc1.weight", 2.35918108e-01},
-      {"encoder.layers.1.fc1.bias", 2.16457118e-02},
-      {"encoder.layers.1.fc2.weight", 3.85023030e-01},
-      {"encoder.layers.1.fc2.bias", 6.59519778e-02},
-      {"encoder.layers.1.final_layer_norm.weight", 1.07496852e-01},
-      {"encoder.layers.1.final_layer_norm.bias", 9.14856897e-02},
-      {"feature_extractor.conv_layers.0.0.weight", 2.03486579e+00},
-      {"feature_extractor.conv_layers.0.2.weight", 7.51956824e-01},
-      {"feature_extractor.conv_layers.0.2.bias", 6.79951501e-01},
-      {"feature_extractor.conv_layers.1.0.weight", 1.15827380e+00},
-      {"feature_extractor.conv_layers.2.0.weight", 7.84673071e-02},
-      {"feature_extractor.conv_layers.3.0.weight", 2.09317040e-01},
-      {"layer_norm.weight", 9.29907343e-01},
-      {"layer_norm.bias", 9.16770052e-01},
-      {"mask_emb", 3.61990671e-01},
-      {"post_extract_proj.weight", 4.49728030e+00},
-      {"post_extract_proj.bias", 1.08420484e+00},
-      {"final_proj.weight", 1.03770906e+00},
-      {"final_proj.bias", 1.82904988e-01},
-      {"project_q.weight", 2.78118807e+00},
-      {"project_q.bias", 1.38376954e+00},
-      {"quantizer.vars", 6.60527244e-01},
-      {"quantizer.weight_proj.weight", 9.58740531e-02},
-      {"quantizer.weight_proj.bias", 1.30351268e-02}};
+  const std::map<std::string, double> norms = {{"conv_pos.pos_conv.0.bias", 6.31628284e-01},
+                                               {"conv_pos.pos_conv.0.weight_g", 1.00789112e-02},
+                                               {"conv_pos.pos_conv.0.weight_v", 4.82981511e-01},
+                                               {"encoder.layer_norm.weight", 4.56864034e-02},
+                                               {"encoder.layer_norm.bias", 7.25793608e-02},
+                                               {"encoder.layers.0.self_attn.q_proj.weight", 3.61408501e-01},
+                                               {"encoder.layers.0.self_attn.q_proj.bias", 6.61449517e-02},
+                                               {"encoder.layers.0.self_attn.k_proj.weight", 3.58477648e-01},
+                                               {"encoder.layers.0.self_attn.k_proj.bias", 0},
+                                               {"encoder.layers.0.self_attn.v_proj.weight", 4.02480203e-01},
+                                               {"encoder.layers.0.self_attn.v_proj.bias", 3.23297578e-02},
+                                               {"encoder.layers.0.self_attn.out_proj.weight", 6.28075999e-01},
+                                               {"encoder.layers.0.self_attn.out_proj.bias", 5.38276654e-02},
+                                               {"encoder.layers.0.self_attn_layer_norm.weight", 5.25659933e-02},
+                                               {"encoder.layers.0.self_attn_layer_norm.bias", 5.65228959e-02},
+                                               {"encoder.layers.0.fc1.weight", 2.80314529e-01},
+                                               {"encoder.layers.0.fc1.bias", 5.11357653e-02},
+                                               {"encoder.layers.0.fc2.weight", 3.86128298e-01},
+                                               {"encoder.layers.0.fc2.bias", 4.89443695e-02},
+                                               {"encoder.layers.0.final_layer_norm.weight", 6.64147293e-02},
+                                               {"encoder.layers.0.final_layer_norm.bias", 5.25689902e-02},
+                                               {"encoder.layers.1.self_attn.q_proj.weight", 4.28221642e-01},
+                                               {"encoder.layers.1.self_attn.q_proj.bias", 7.30262610e-02},
+                                               {"encoder.layers.1.self_attn.k_proj.weight", 4.10823709e-01},
+                                               {"encoder.layers.1.self_attn.v_proj.weight", 3.63459183e-01},
+                                               {"encoder.layers.1.self_attn.v_proj.bias", 6.85832725e-02},
+                                               {"encoder.layers.1.self_attn.out_proj.weight", 8.42805343e-01},
+                                               {"encoder.layers.1.self_attn.out_proj.bias", 6.23212309e-02},
+                                               {"encoder.layers.1.self_attn_layer_norm.weight", 9.21780832e-02},
+                                               {"encoder.layers.1.self_attn_layer_norm.bias", 6.87060227e-02},
+                                               {"encoder.layers.1.fc1.weight", 2.35918108e-01},
+                                               {"encoder.layers.1.fc1.bias", 2.16457118e-02},
+                                               {"encoder.layers.1.fc2.weight", 3.85023030e-01},
+                                               {"encoder.layers.1.fc2.bias", 6.59519778e-02},
+                                               {"encoder.layers.1.final_layer_norm.weight", 1.07496852e-01},
+                                               {"encoder.layers.1.final_layer_norm.bias", 9.14856897e-02},
+                                               {"feature_extractor.conv_layers.0.0.weight", 2.03486579e+00},
+                                               {"feature_extractor.conv_layers.0.2.weight", 7.51956824e-01},
+                                               {"feature_extractor.conv_layers.0.2.bias", 6.79951501e-01},
+                                               {"feature_extractor.conv_layers.1.0.weight", 1.15827380e+00},
+                                               {"feature_extractor.conv_layers.2.0.weight", 7.84673071e-02},
+                                               {"feature_extractor.conv_layers.3.0.weight", 2.09317040e-01},
+                                               {"layer_norm.weight", 9.29907343e-01},
+                                               {"layer_norm.bias", 9.16770052e-01},
+                                               {"mask_emb", 3.61990671e-01},
+                                               {"post_extract_proj.weight", 4.49728030e+00},
+                                               {"post_extract_proj.bias", 1.08420484e+00},
+                                               {"final_proj.weight", 1.03770906e+00},
+                                               {"final_proj.bias", 1.82904988e-01},
+                                               {"project_q.weight", 2.78118807e+00},
+                                               {"project_q.bias", 1.38376954e+00},
+                                               {"quantizer.vars", 6.60527244e-01},
+                                               {"quantizer.weight_proj.weight", 9.58740531e-02},
+                                               {"quantizer.weight_proj.bias", 1.30351268e-02}};
   std::size_t seen = 0;
   nn::for_each_parameter(model, [&](const std::string& name, nn::Parameter<double>& p) {
     INFO(name);

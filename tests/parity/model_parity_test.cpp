@@ -50,7 +50,8 @@ struct Losses {
 template <Real T>
 Losses losses(const ssl::PretrainTerms<T>& out, const ssl::PretrainOptions& o) {
   const auto size = static_cast<double>(out.sample_size);
-  return {double(item(out.total)), double(item(out.w2v.contrastive)), size * o.w2v.diversity_weight * double(item(out.w2v.diversity)),
+  return {double(item(out.total)), double(item(out.w2v.contrastive)),
+          size * o.w2v.diversity_weight * double(item(out.w2v.diversity)),
           size * o.w2v.penalty_weight * double(item(out.w2v.penalty)), size * o.cmsc_weight * double(item(out.cmsc.loss))};
 }
 
@@ -88,7 +89,8 @@ void model(Case& f) {
   if (f.has("choice.lead_kept")) {  // masking the whole signal gives the stored input
     batch.keep = f.integers<Flag>("choice.lead_kept");
     const auto masked = ops::lead_mask(Var<T>(f.tensor<T>("input.source_all_leads")), batch.keep);
-    f.compare("input.source", Case::swap_axes(masked.value().to_host(), masked.shape(), 1, 2), f.values<double>("input.source"), 0);
+    f.compare("input.source", Case::swap_axes(masked.value().to_host(), masked.shape(), 1, 2), f.values<double>("input.source"),
+              0);
     batch.keep = {};  // the gradient is asked for with respect to the masked signal
   }
   Tape<T> tape;
@@ -118,7 +120,8 @@ void model(Case& f) {
   std::vector<T> by_candidate(logits.size());
   for (Index r = 0; r < out.sample_size; ++r)
     for (Index n = 0; n < logits_shape[0]; ++n)
-      by_candidate[static_cast<std::size_t>(n * out.sample_size + r)] = logits[static_cast<std::size_t>(r * logits_shape[0] + n)];
+      by_candidate[static_cast<std::size_t>(n * out.sample_size + r)] =
+          logits[static_cast<std::size_t>(r * logits_shape[0] + n)];
   f.check("out.logits", by_candidate, bound.output);
 
   const auto& conv = out.features.conv;
@@ -160,10 +163,10 @@ void updates(Case& f) {
   load<T>(m, f);
   const auto& opt = meta.at("optimizer");
   optim::Adam<T> adam(nn::parameters<T>(m), {.beta1 = opt.at("adam_betas").at(0),
-                                                 .beta2 = opt.at("adam_betas").at(1),
-                                                 .epsilon = opt.at("eps"),
-                                                 .decay = opt.at("weight_decay"),
-                                                 .clip_norm = opt.at("clip_norm")});
+                                             .beta2 = opt.at("adam_betas").at(1),
+                                             .epsilon = opt.at("eps"),
+                                             .decay = opt.at("weight_decay"),
+                                             .clip_norm = opt.at("clip_norm")});
   std::vector<std::pair<std::string, std::vector<double>>> start;
   for (const auto& p : adam.parameters()) start.emplace_back(p.name, f.values<double>("param." + p.name));
   const bool training = meta.at("mode") == "train";

@@ -18,8 +18,8 @@ namespace parity {
 
 using namespace anylead;
 
-/// Largest |a - b| over largest |b| that a float32 implementation may show (the fixtures' README, "Tolerances"); one in double must
-/// meet the float32 numbers to their own rounding.
+/// Largest |a - b| over largest |b| that a float32 implementation may show (the fixtures' README, "Tolerances"); one in double
+/// must meet the float32 numbers to their own rounding.
 struct Bounds {
   double output, gradient;
 };
@@ -121,8 +121,7 @@ class Case {
       }
     }
     INFO("largest deviation " << worst << " at " << where << " of " << expected.size() << ", largest value " << largest);
-    if (!expected.empty())
-      INFO("found " << double(actual[where]) << ", expected " << expected[where]);
+    if (!expected.empty()) INFO("found " << double(actual[where]) << ", expected " << expected[where]);
     CHECK(worst <= bound * largest);
   }
 

@@ -133,7 +133,8 @@ void time_first(Case& f, const std::string& output, Run&& run) {
   }
   tape.backward(seeds);
   const auto grad = tape.grad(x);
-  f.compare("grad.input.x", Case::swap_axes(grad.to_host(), grad.shape(), 0, 1), f.values<double>("grad.input.x"), bound.gradient);
+  f.compare("grad.input.x", Case::swap_axes(grad.to_host(), grad.shape(), 0, 1), f.values<double>("grad.input.x"),
+            bound.gradient);
 }
 
 template <Real T>
@@ -264,7 +265,8 @@ void negatives(Case& f) {
   for (Index n = 0; n < own + cross; ++n)
     for (Index r = 0; r < rows; ++r)
       for (Index k = 0; k < s[2]; ++k)
-        gathered.push_back(targets[static_cast<std::size_t>(chosen[static_cast<std::size_t>(r * (own + cross) + n)] * s[2] + k)]);
+        gathered.push_back(
+            targets[static_cast<std::size_t>(chosen[static_cast<std::size_t>(r * (own + cross) + n)] * s[2] + k)]);
   f.check("out.negatives", gathered, 0);
   tape.backward(out.loss);
   f.check_gradient("grad.input.x", tape.grad(x), bound.gradient);
@@ -329,10 +331,9 @@ void adam(Case& f) {
     parameters.back().leaf->value = f.tensor<T>("param.p" + std::to_string(i) + ".0");
   }
   REQUIRE(!parameters.empty());
-  optim::Adam<T> adam(parameters, {.beta1 = c.at("betas").at(0),
-                                   .beta2 = c.at("betas").at(1),
-                                   .epsilon = c.at("eps"),
-                                   .decay = c.at("weight_decay")});
+  optim::Adam<T> adam(
+      parameters,
+      {.beta1 = c.at("betas").at(0), .beta2 = c.at("betas").at(1), .epsilon = c.at("eps"), .decay = c.at("weight_decay")});
   for (int k = 1; k <= c.at("steps").get<int>(); ++k) {
     for (auto& p : parameters) {
       p.leaf->grad = f.tensor<T>("grad." + p.name + "." + std::to_string(k));

@@ -5,8 +5,8 @@
 #include <filesystem>
 #include <string>
 
-/// The folder "shared" beside the repository or the one that ANYLEAD_SHARED names; empty where there is none. Tests that need it
-/// say that they are skipped and pass.
+/// The folder "shared" beside the repository or the one that ANYLEAD_SHARED names; empty where there is none. Tests that need
+/// it say that they are skipped and pass.
 inline std::string shared_folder() {
   const char* named = std::getenv("ANYLEAD_SHARED");
   const std::filesystem::path folder =

@@ -153,9 +153,9 @@ struct OpTable {
   void (*gumbel_noise)(const Exec&, Index n, T* noise, RandomStream);
 
   /// logits [R, 1 + N] = cosine(context row, candidate) / temperature; candidate 0 is the row's own target, the others the rows
-  /// negatives [R, N] of target. A negative whose codes [candidates, code_groups] (null: whose vector) equal the positive's gets -inf.
-  /// loss [1] = sum over rows of -log softmax(logits)[0]; correct [R]: 1 where logit 0 is the largest and not also the
-  /// smallest.
+  /// negatives [R, N] of target. A negative whose codes [candidates, code_groups] (null: whose vector) equal the positive's
+  /// gets -inf. loss [1] = sum over rows of -log softmax(logits)[0]; correct [R]: 1 where logit 0 is the largest and not also
+  /// the smallest.
   void (*sampled_contrastive_forward)(const Exec&, ContrastDims, T* loss, T* logits, Flag* correct, const T* context,
                                       const T* target, const Index32* negatives, const Index32* codes, Index code_groups,
                                       T temperature, T eps);

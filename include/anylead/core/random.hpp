@@ -49,7 +49,8 @@ struct RandomStream {
                   static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32));
   }
 
-  /// Word i. Words are dealt out so that sixteen lanes, each with a block of its own, draw 64 consecutive ones without a shuffle.
+  /// Word i. Words are dealt out so that sixteen lanes, each with a block of its own, draw 64 consecutive ones without a
+  /// shuffle.
   ANYLEAD_HD constexpr std::uint32_t bits(std::uint64_t i) const { return block(i / 64 * 16 + i % 16).word[i / 16 % 4]; }
 
   /// Uniform in [0, 1), a multiple of 2^-24.

@@ -10,7 +10,8 @@
 
 namespace anylead::ssl {
 
-/// "[(256, 2, 2)] * 4 + [(512, 3, 2)]": lists of (channels, taps, stride), repeated and joined. @throws OptionError naming the place
+/// "[(256, 2, 2)] * 4 + [(512, 3, 2)]": lists of (channels, taps, stride), repeated and joined. @throws OptionError naming the
+/// place
 inline std::vector<nn::ConvLayer> parse_conv_layers(std::string_view text) {
   std::size_t at = 0;
   const auto skip = [&] {
@@ -31,8 +32,8 @@ inline std::vector<nn::ConvLayer> parse_conv_layers(std::string_view text) {
     Index n = 0;
     const std::size_t first = at;
     for (; at < text.size() && text[at] >= '0' && text[at] <= '9' && at - first < 9; ++at) n = 10 * n + (text[at] - '0');
-    ANYLEAD_CHECK(at > first && n > 0, OptionError, "convolution layers", "expected a positive number at character ", first + 1, " of ",
-                  text);
+    ANYLEAD_CHECK(at > first && n > 0, OptionError, "convolution layers", "expected a positive number at character ", first + 1,
+                  " of ", text);
     return n;
   };
   std::vector<nn::ConvLayer> layers;

@@ -10,7 +10,8 @@ int main() {
   nn::init(saved, {.seed = 1, .device = cpu()});
   nn::init(loaded, {.seed = 2, .device = cpu()});
   io::save_safetensors("layer.safetensors", io::state_dict(saved));
-  io::load_state_dict(loaded, io::load_safetensors("layer.safetensors").arrays, "layer.safetensors", {.device = cpu(), .prefix = ""});
+  io::load_state_dict(loaded, io::load_safetensors("layer.safetensors").arrays, "layer.safetensors",
+                      {.device = cpu(), .prefix = ""});
   const auto a = nn::parameters<float>(saved), b = nn::parameters<float>(loaded);
   return a[0].leaf->value.to_host() == b[0].leaf->value.to_host() ? 0 : 1;
 }
