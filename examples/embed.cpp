@@ -32,7 +32,7 @@ Examples:
       local representations, [frames, width] for each record)";
 
 struct Options {
-  std::string model, out, match, leads, patients, per = "record";
+  std::string model, out, match, leads, normalization, array_leads, per = "record";
   std::vector<std::string> paths;
   bool ignore_checksums = false;
   double array_rate_hz = 500;
@@ -105,12 +105,18 @@ int run(int argc, char** argv) {
   app.add_option("--match", o.match, "only records whose name matches this glob");
   app.add_flag("--ignore-checksums", o.ignore_checksums, "read signals whose checksum disagrees with the header");
   app.add_option("--array-rate-hz", o.array_rate_hz, "sampling rate of .npy and .csv recordings")->capture_default_str();
+  app.add_option("--array-leads", o.array_leads, "leads of .npy recordings, such as I,II; default: the twelve standard ones");
+  app.add_option(
+         "--normalization", o.normalization,
+         "none or z-score; default: as the model was trained, none for checkpoints that do not tell (ECG-FM needs z-score)")
+      ->check(CLI::IsMember({"none", "z-score"}));
   app.add_option("--batch", o.batch, "segments embedded at a time")->check(CLI::Range(1, 4096))->capture_default_str();
   app.add_option("--threads", o.threads, "threads; 0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   if (o.threads > 0) set_threads(static_cast<int>(o.threads));
 
-  const auto file = train::open_model(o.model);
+  auto file = train::open_model(o.model);
+  if (!o.normalization.empty()) file.settings.normalization = o.normalization;
   const auto encoder = train::load_encoder(file, cpu());
   const data::SegmentOptions segment_options = train::segment_options(file.settings);
   ANYLEAD_CHECK(static_cast<Index>(segment_options.leads.size()) == encoder.options().leads, OptionError, "embed",
@@ -137,8 +143,10 @@ int run(int argc, char** argv) {
   int bad = 0;
   train::Progress progress;
   for (const auto& path : o.paths) {
-    const data::RecordFolder folder(
-        path, {.match = o.match, .ignore_checksums = o.ignore_checksums, .array_rate_hz = o.array_rate_hz});
+    const data::RecordFolder folder(path, {.match = o.match,
+                                           .ignore_checksums = o.ignore_checksums,
+                                           .array_rate_hz = o.array_rate_hz,
+                                           .array_leads = train::detail::split_list(o.array_leads)});
     for (Index r = 0; r < folder.size(); ++r) {
       progress.show(str("embedding ", r + 1, "/", folder.size(), " of ", path), r + 1 == folder.size());
       try {

@@ -13,9 +13,8 @@ namespace detail {
 
 /// Settings that say where, how long and how fast a run goes, but not what it computes.
 ANYLEAD_INLINE bool leaves_numbers_alone(std::string_view setting) {
-  const std::set<std::string_view> free = {"data",       "patients",         "steps",    "epochs",
-                                           "threads",    "validation-every", "keep",     "validate-every",
-                                           "save-every", "max-seconds",      "prefetch", "recompute"};
+  const std::set<std::string_view> free = {"data",           "patients",   "steps",       "epochs",   "threads",  "keep",
+                                           "validate-every", "save-every", "max-seconds", "prefetch", "recompute"};
   return free.contains(setting);
 }
 
