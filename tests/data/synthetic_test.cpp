@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include <anylead/core/error.hpp>
 #include <anylead/data/leads.hpp>
 #include <anylead/data/source.hpp>
 #include <anylead/data/synthetic.hpp>
