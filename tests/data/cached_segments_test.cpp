@@ -1,3 +1,4 @@
+#include <anylead/core/error.hpp>
 #include <anylead/data/cached_segments.hpp>
 
 #include <sys/resource.h>

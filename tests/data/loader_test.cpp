@@ -1,3 +1,4 @@
+#include <anylead/core/error.hpp>
 #include <anylead/data/loader.hpp>
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+#include <anylead/core/error.hpp>
 #include <anylead/data/standard_leads.hpp>
 
 #include <support/catch.hpp>

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <anylead/core/error.hpp>
 #include <anylead/data/synthetic.hpp>
 #include <anylead/report/ecg_strip.hpp>
 #include <report/well_formed.hpp>
