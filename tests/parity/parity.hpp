@@ -163,6 +163,15 @@ class Case {
   std::set<std::string> used_;
 };
 
+/// Runs f(fixture) in a section of its own for every fixture whose name begins so.
+template <class F>
+void for_each_fixture(const std::string& prefix, F&& f) {
+  for (const auto& name : all_fixtures(prefix))
+    if (name.starts_with(prefix)) DYNAMIC_SECTION(name) {
+        f(load_fixture(name));
+      }
+}
+
 /// Gives a module the parameters stored under a prefix. All of them must exist on both sides.
 template <Real T, nn::Module M>
 void load(M& module, Case& fixture, const std::string& prefix = "param.") {

@@ -433,23 +433,35 @@ const std::vector<std::string> kLater = {"unit_arcface", "unit_bce_multilabel", 
 }  // namespace
 
 TEST_CASE("single modules equal the reference implementation's", "[parity]") {
-  for (const Fixture& fixture : all_fixtures("unit_")) {
-    DYNAMIC_SECTION(fixture.name) {
-      bool later = false;
-      for (const auto& prefix : kLater) later = later || fixture.name.starts_with(prefix);
-      if (later) continue;
-      const Unit* unit = nullptr;
-      for (const auto& u : kUnits)
-        if (fixture.name.starts_with(u.prefix) && (!unit || u.prefix.size() > unit->prefix.size())) unit = &u;
-      INFO("no test knows the fixture " << fixture.name);
-      REQUIRE(unit);
-      for (const auto run : {unit->in_float, unit->in_double}) {
-        if (!run) continue;
-        INFO((run == unit->in_double ? "in double" : "in float"));
-        Case c(fixture);
-        run(c);
-        c.finish();
-      }
+  for_each_fixture("unit_", [](const Fixture& fixture) {
+    for (const auto& prefix : kLater)
+      if (fixture.name.starts_with(prefix)) return;
+    const Unit* unit = nullptr;
+    for (const auto& u : kUnits)
+      if (fixture.name.starts_with(u.prefix) && (!unit || u.prefix.size() > unit->prefix.size())) unit = &u;
+    INFO("no test knows the fixture " << fixture.name);
+    REQUIRE(unit);
+    for (const auto run : {unit->in_float, unit->in_double}) {
+      if (!run) continue;
+      INFO((run == unit->in_double ? "in double" : "in float"));
+      Case c(fixture);
+      run(c);
+      c.finish();
     }
-  }
+  });
+}
+
+TEST_CASE("masking leads equals the reference implementation's", "[parity]") {
+  for_each_fixture("aug_", [](const Fixture& fixture) {
+    if (fixture.meta.value("which", "") != "rlm") return;  // noises: augment_parity_test.cpp
+    Case f(fixture);
+    std::vector<Flag> keep;
+    for (const double u : f.values<double>("choice.draw")) keep.push_back(u >= f.config().at("mask_leads_prob").get<double>());
+    CHECK(keep == f.values<Flag>("choice.lead_kept"));
+    const Shape s = f.shape("input.signal");  // [C, T]
+    const Var<float> x(f.tensor<float>("input.signal").reshaped({1, s[0], s[1]}));
+    const auto y = ops::lead_mask(x, Tensor<Flag>::from_host(keep, {1, s[0]}, cpu()));
+    f.compare("out.signal", Case::swap_axes(y.value().to_host(), y.shape(), 1, 2), f.values<double>("out.signal"), 0);
+    f.finish();
+  });
 }
