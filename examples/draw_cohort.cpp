@@ -8,7 +8,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include <anylead/core/error.hpp>
 #include <anylead/core/random.hpp>
+#include <anylead/core/text.hpp>
 #include <anylead/data/synthetic.hpp>
 #include <anylead/report/ecg_strip.hpp>
 #include <anylead/report/svg.hpp>

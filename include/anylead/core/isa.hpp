@@ -66,8 +66,9 @@ inline Isa current_isa() {
 
 namespace detail {
 
+// Not inlined, so that passes which call each other share their code.
 template <class Pass, class... Args>
-void run_portable(Args... args) {
+[[gnu::noinline]] void run_portable(Args... args) {
   Pass::template run<Isa::portable>(args...);
 }
 #if defined(__x86_64__)
@@ -90,15 +91,20 @@ inline constexpr bool kNames = std::is_same_v<A, T*> || std::is_same_v<A, const 
 
 }  // namespace detail
 
-/// Passes on double are compiled once: they check the others, and each set more would double their compile time.
-template <class... Args>
-inline constexpr bool kManyIsas = (detail::kNames<Args, float> || ...) || !(detail::kNames<Args, double> || ...);
+/// Whether a pass is compiled for every instruction set. Those on double are not: they check the others, and each set more
+/// costs compile time. Nor are passes that say so, because no step spends time in them:
+///   static constexpr bool kOnce = true;
+template <class Pass, class... Args>
+inline constexpr bool kManyIsas = !requires {
+  Pass::kOnce;
+}
+&&((detail::kNames<Args, float> || ...) || !(detail::kNames<Args, double> || ...));
 
 /// Runs Pass::run<isa>(args...) compiled for the given instruction set. Arguments are copied: pass pointers and numbers.
 template <class Pass, class... Args>
 void with_isa(Isa isa, Args... args) {
 #if defined(__x86_64__)
-  if constexpr (kManyIsas<Args...>) {
+  if constexpr (kManyIsas<Pass, Args...>) {
     if (isa == Isa::avx512) return detail::run_avx512<Pass>(args...);
     if (isa == Isa::avx2) return detail::run_avx2<Pass>(args...);
   }

@@ -19,14 +19,13 @@ struct SoftmaxRowsPass {
       T* s = scores + r * time;
       if (padding)
         for (Index j = 0; j < time; ++j) s[j] = padding[j] ? kNone : s[j];
-      const RowLogSum<T> l = row_logsum<isa>(s, time);
+      const RowLogSum<T> l = row_exp<isa>(s, s, time);
       const bool any = l.max != kNone;
       logsum[r] = any ? l.value() : T(0);
       const T inverse = T(1) / l.sum;
       if (dropout.p != 0) dropout_factors<isa>(factors, dropout, number + static_cast<std::uint64_t>(r * time), time);
       for_lanes<isa, T>(time, [&](auto at) ANYLEAD_SIMD_LAMBDA {
-        auto p = exp(at(s) - l.max) * inverse;
-        if (!any) p = decltype(p){};
+        auto p = at(s) * inverse;
         if (dropout.p != 0) p *= at(factors);
         at.store(s, p);
       });

@@ -205,19 +205,18 @@ void conv1d_backward(const Exec& exec, Conv1dDims d, Grad<T> dx, Grad<T> dweight
   detail::unpack_taps(p, dweight, packed);
 }
 
-// --- a block of the feature extractor
-// -------------------------------------------------------------------------------------------
+// --- a block of the feature extractor -----------------------------------------------------------------------------------
 
 struct GeluRowsPass {
-  /// With weight: dz = dy gelu'(normalised row), else dz = dy gelu'(z).
+  /// dz = dy gelu'(normalised row)
   template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index rows, Index cols, T* dz, const T* dy, const T* z, const T* weight, const T* bias,
                                const T* mean, const T* rstd) {
-    for (Index r = 0; r < rows; ++r)
-      for_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA {
-        const Index o = r * cols;
-        at.store(dz + o, at(dy + o) * gelu_slope((at(z + o) - mean[r]) * rstd[r] * at(weight) + at(bias)));
-      });
+    for (Index r = 0; r < rows; ++r, dz += cols, dy += cols, z += cols) {
+      for_lanes<isa, T>(
+          cols, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(dz, (at(z) - mean[r]) * rstd[r] * at(weight) + at(bias)); });
+      with_isa<GeluBackwardPass>(isa, cols, Grad<T>{dz, GradMode::overwrite}, dy, static_cast<const T*>(dz));
+    }
   }
 };
 
@@ -257,15 +256,7 @@ void conv1d_norm_gelu_backward(const Exec& exec, Conv1dDims d, BlockNorm norm, G
   conv1d_backward<T>(exec, d, dx, dweight, dbias, dz, x, weight);
 }
 
-// --- the positional convolution
-// -------------------------------------------------------------------------------------------------
-
-struct AddGeluPass {
-  template <Isa isa, class T>
-  ANYLEAD_SIMD static void run(Index n, T* y, const T* x, const T* z) {
-    for_lanes<isa, T>(n, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(y, at(x) + at(z) * normal(at(z)).cdf); });
-  }
-};
+// --- the positional convolution -----------------------------------------------------------------------------------------
 
 /// The convolution without its surplus last frame, by transforms where that pays.
 template <class T>
@@ -280,8 +271,10 @@ void conv_positional_forward(const Exec& exec, Conv1dDims d, T* y, T* z, const T
     if (surplus)
       for (Index b = 0; b < d.batch; ++b) std::copy_n(full + b * d.out_time() * d.out, d.time * d.out, z + b * d.time * d.out);
   }
-  parallel_for(n, kElementGrain / 4,
-               [&](Index begin, Index end) { with_isa<AddGeluPass>(end - begin, y + begin, x + begin, z + begin); });
+  parallel_for(n, kElementGrain / 4, [&](Index begin, Index end) {
+    with_isa<GeluPass>(end - begin, y + begin, static_cast<const T*>(z + begin));
+    with_isa<ScalePass>(end - begin, Grad<T>{y + begin, GradMode::accumulate}, x + begin, T(1));
+  });
 }
 
 template <class T>

@@ -54,29 +54,10 @@ constexpr Index imaginary(Index n) {
   return (n + 1) * kLanes<T>;
 }
 
-/// Twice the spectra of a and b, at bins 0 .. N/2 of two slots.
-struct TransformPass {
+/// to [N, lanes] = signals at their places, zeros elsewhere.
+struct ReadPass {
   template <Isa, class T>
-  ANYLEAD_SIMD static void run(const Fft<T>* fft, Signals<const T> a, Signals<const T> b, Spectra<T> to, Index slot, T* work) {
-    const Index n = fft->size();
-    T *re = work, *im = work + imaginary<T>(n);
-    read(re, a, n);
-    read(im, b, n);
-    fft->run(re, im);
-    for (Index f = 0; f <= n / 2; ++f) {
-      const Index p = fft->position(f) * kLanes<T>, q = fft->position((n - f) & (n - 1)) * kLanes<T>;
-      const Vec<T> rp = load(re + p), sp = load(im + p), rq = load(re + q), sq = load(im + q);
-      T* first = to.at(f, slot);
-      store(first, rp + rq);
-      store(first + kLanes<T>, sp - sq);
-      if (b.lanes == 0) continue;
-      store(first + to.kSlot, sp + sq);
-      store(first + to.kSlot + kLanes<T>, rq - rp);
-    }
-  }
-
-  template <class T>
-  ANYLEAD_SIMD static void read(T* to, const Signals<const T>& from, Index n) {
+  ANYLEAD_SIMD static void run(T* to, Signals<const T> from, Index n) {
     const T* data = from.data;
     if (from.count < n) std::memset(to, 0, static_cast<std::size_t>(n * kLanes<T>) * sizeof(T));
     if (from.lane_stride == 1) {
@@ -97,31 +78,10 @@ struct TransformPass {
   }
 };
 
-/// The inverse of TransformPass, times `scale` (1 / N gives the signals): reads two slots, assigns or adds to a and b.
-struct InversePass {
+/// The other way, times `scale`, plus bias (by lane, or null): assigns or adds.
+struct WritePass {
   template <Isa, class T>
-  ANYLEAD_SIMD static void run(const Fft<T>* fft, Spectra<T> from, Index slot, Signals<T> a, Signals<T> b, T scale,
-                               const T* bias, bool add, T* work) {
-    const Index n = fft->size();
-    T *re = work, *im = work + imaginary<T>(n);
-    for (Index f = 0; f <= n / 2; ++f) {  // z = a + i b
-      const T* first = from.at(f, slot);
-      const Vec<T> ra = load(first), sa = load(first + kLanes<T>);
-      const Vec<T> rb = b.lanes == 0 ? Vec<T>{} : load(first + from.kSlot);
-      const Vec<T> sb = b.lanes == 0 ? Vec<T>{} : load(first + from.kSlot + kLanes<T>);
-      const Index mirror = (n - f) & (n - 1);
-      store(re + mirror * kLanes<T>, ra + sb);
-      store(im + mirror * kLanes<T>, rb - sa);
-      store(re + f * kLanes<T>, ra - sb);
-      store(im + f * kLanes<T>, sa + rb);
-    }
-    fft->run(im, re);
-    write(a, re, fft, scale, bias, add);
-    write(b, im, fft, scale, bias, add);
-  }
-
-  template <class T>
-  ANYLEAD_SIMD static void write(const Signals<T>& to, const T* from, const Fft<T>* fft, T scale, const T* bias, bool add) {
+  ANYLEAD_SIMD static void run(Signals<T> to, const T* from, const Fft<T>* fft, T scale, const T* bias, bool add) {
     const Index n = fft->size();
     T* data = to.data;
     if (to.lane_stride == 1) {
@@ -144,6 +104,59 @@ struct InversePass {
         at.store(p, add ? Vec<T>{row[v]} + at(p) : Vec<T>{row[v]});
       }
     }
+  }
+};
+
+struct FftPass {
+  template <Isa isa, class T>
+  ANYLEAD_SIMD static void run(const Fft<T>* fft, T* re, T* im) {
+    fft->run(re, im);
+  }
+};
+
+/// Twice the spectra of a and b, at bins 0 .. N/2 of two slots. work: 2 N vectors and a cache line.
+struct TransformPass {
+  template <Isa isa, class T>
+  ANYLEAD_SIMD static void run(const Fft<T>* fft, Signals<const T> a, Signals<const T> b, Spectra<T> to, Index slot, T* work) {
+    const Index n = fft->size();
+    T *re = work, *im = work + imaginary<T>(n);
+    with_isa<ReadPass>(isa, re, a, n);
+    with_isa<ReadPass>(isa, im, b, n);
+    with_isa<FftPass>(isa, fft, re, im);
+    for (Index f = 0; f <= n / 2; ++f) {
+      const Index p = fft->position(f) * kLanes<T>, q = fft->position((n - f) & (n - 1)) * kLanes<T>;
+      const Vec<T> rp = load(re + p), sp = load(im + p), rq = load(re + q), sq = load(im + q);
+      T* first = to.at(f, slot);
+      store(first, rp + rq);
+      store(first + kLanes<T>, sp - sq);
+      if (b.lanes == 0) continue;
+      store(first + to.kSlot, sp + sq);
+      store(first + to.kSlot + kLanes<T>, rq - rp);
+    }
+  }
+};
+
+/// The inverse of TransformPass, times `scale` (1 / N gives the signals): reads two slots, assigns or adds to a and b.
+struct InversePass {
+  template <Isa isa, class T>
+  ANYLEAD_SIMD static void run(const Fft<T>* fft, Spectra<T> from, Index slot, Signals<T> a, Signals<T> b, T scale,
+                               const T* bias, bool add, T* work) {
+    const Index n = fft->size();
+    T *re = work, *im = work + imaginary<T>(n);
+    for (Index f = 0; f <= n / 2; ++f) {  // z = a + i b
+      const T* first = from.at(f, slot);
+      const Vec<T> ra = load(first), sa = load(first + kLanes<T>);
+      const Vec<T> rb = b.lanes == 0 ? Vec<T>{} : load(first + from.kSlot);
+      const Vec<T> sb = b.lanes == 0 ? Vec<T>{} : load(first + from.kSlot + kLanes<T>);
+      const Index mirror = (n - f) & (n - 1);
+      store(re + mirror * kLanes<T>, ra + sb);
+      store(im + mirror * kLanes<T>, rb - sa);
+      store(re + f * kLanes<T>, ra - sb);
+      store(im + f * kLanes<T>, sa + rb);
+    }
+    with_isa<FftPass>(isa, fft, im, re);
+    with_isa<WritePass>(isa, a, static_cast<const T*>(re), fft, scale, bias, add);
+    with_isa<WritePass>(isa, b, static_cast<const T*>(im), fft, scale, bias, add);
   }
 };
 

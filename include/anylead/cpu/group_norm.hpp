@@ -50,12 +50,13 @@ struct GroupNormPass {
       return v * v;
     });
     group_means(width, group, time, s, [&](T v, Index g) ANYLEAD_SIMD_LAMBDA { return rstd[g] = T(1) / std::sqrt(v + eps); });
-    for (Index t = 0; t < time; ++t)
+    for (Index t = 0; t < time; ++t) {
+      T* row = y + t * stride;
       for_lanes<isa, T>(width, [&](auto at) ANYLEAD_SIMD_LAMBDA {
-        const Index o = t * stride;
-        const auto n = (at(x + o) - at(m)) * at(s) * at(weight) + at(bias);
-        at.store(y + o, gelu ? n * normal(n).cdf : n);
+        at.store(row, (at(x + t * stride) - at(m)) * at(s) * at(weight) + at(bias));
       });
+      if (gelu) with_isa<GeluPass>(isa, width, row, static_cast<const T*>(row));
+    }
   }
 };
 
@@ -90,12 +91,13 @@ struct GroupNormBackwardPass {
       s[c] = rstd[c / group];
     }
     if (gelu) {
-      for (Index t = 0; t < time; ++t)
+      for (Index t = 0; t < time; ++t) {
+        T* row = dx.data + t * stride;
         for_lanes<isa, T>(width, [&](auto at) ANYLEAD_SIMD_LAMBDA {
-          const Index o = t * stride;
-          const auto n = (at(x + o) - at(m)) * at(s) * at(weight) + at(bias);
-          at.store(dx.data + o, at(dy + o) * gelu_slope(n));
+          at.store(row, (at(x + t * stride) - at(m)) * at(s) * at(weight) + at(bias));
         });
+        with_isa<GeluBackwardPass>(isa, width, Grad<T>{row, GradMode::overwrite}, dy + t * stride, static_cast<const T*>(row));
+      }
       dy = dx.data;
     }
     column_sums<isa>(time, stride, width, sum_dn, block, [&](auto at, Index o) ANYLEAD_SIMD_LAMBDA { return at(dy + o); });

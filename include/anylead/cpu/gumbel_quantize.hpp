@@ -10,13 +10,12 @@ inline constexpr Index kQuantizeRows = 32;
 inline constexpr double kPerplexityEpsilon = 1e-7;
 
 struct SoftmaxSumPass {
+  static constexpr bool kOnce = true;
   /// Adds softmax of one group's logits to sums [V]; e [V] is scratch.
   template <Isa isa, class T>
-  ANYLEAD_SIMD static void run(Index entries, T* sums, const T* logits) {
-    const RowLogSum<T> l = row_logsum<isa>(logits, entries);
-    const T inverse = T(1) / l.sum;
-    for_lanes<isa, T>(entries,
-                      [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(sums, at(sums) + exp(at(logits) - l.max) * inverse); });
+  ANYLEAD_SIMD static void run(Index entries, T* sums, const T* logits, T* e) {
+    const T inverse = T(1) / row_exp<isa>(e, logits, entries).sum;
+    for_lanes<isa, T>(entries, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(sums, at(sums) + at(e) * inverse); });
   }
 };
 
@@ -36,6 +35,7 @@ template <class T>
 void gumbel_quantize_forward(const Exec&, QuantizeDims d, bool shared, T* y, Index32* codes, T* usage, T* perplexity,
                              const T* logits, const T* noise, const T* vars) {
   struct Partials;
+  struct Exps;
   const Index all = d.groups * d.entries, chunks = (d.rows + kQuantizeRows - 1) / kQuantizeRows;
   T* partials = scratch<Partials, T>(chunks * 2 * all);
   parallel_for(d.rows, kQuantizeRows, [&](Index begin, Index end) {
@@ -44,7 +44,7 @@ void gumbel_quantize_forward(const Exec&, QuantizeDims d, bool shared, T* y, Ind
     for (Index r = begin; r < end; ++r)
       for (Index g = 0; g < d.groups; ++g) {
         const T* row = logits + r * all + g * d.entries;
-        with_isa<SoftmaxSumPass>(d.entries, soft + g * d.entries, row);
+        with_isa<SoftmaxSumPass>(d.entries, soft + g * d.entries, row, scratch<Exps, T>(d.entries));
         const Index plain = argmax(row, static_cast<const T*>(nullptr), d.entries);
         soft[all + g * d.entries + plain] += T(1);
         const Index code = noise ? argmax(row, noise + r * all + g * d.entries, d.entries) : plain;
@@ -72,6 +72,7 @@ void gumbel_quantize_forward(const Exec&, QuantizeDims d, bool shared, T* y, Ind
 }
 
 struct QuantizeBackwardPass {
+  static constexpr bool kOnce = true;
   /// d logits of one group: straight-through softmax with temperature (if scores), and the perplexity's slope (if not null).
   template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index entries, Grad<T> dlogits, const T* logits, const T* noise, const T* scores, const T* slope,
@@ -80,9 +81,7 @@ struct QuantizeBackwardPass {
     Index o = 0;
     if (scores) {
       for_lanes<isa, T>(entries, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(soft, (at(logits) + at(noise)) * inverse_tau); });
-      const RowLogSum<T> l = row_logsum<isa>(soft, entries);
-      const T inverse = T(1) / l.sum;
-      for_lanes<isa, T>(entries, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(soft, exp(at(soft) - l.max) * inverse); });
+      row_softmax<isa>(soft, soft, entries);
       const T along = dot<isa>(soft, scores, entries);
       for_lanes<isa, T>(entries, [&](auto at) ANYLEAD_SIMD_LAMBDA {
         deliver(at, dlogits, o, at(soft) * (at(scores) - along) * inverse_tau);
@@ -90,9 +89,7 @@ struct QuantizeBackwardPass {
       dlogits.mode = GradMode::accumulate;
     }
     if (slope) {
-      const RowLogSum<T> l = row_logsum<isa>(logits, entries);
-      const T inverse = T(1) / l.sum;
-      for_lanes<isa, T>(entries, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(soft, exp(at(logits) - l.max) * inverse); });
+      row_softmax<isa>(soft, logits, entries);
       const T along = dot<isa>(soft, slope, entries);
       for_lanes<isa, T>(entries, [&](auto at) ANYLEAD_SIMD_LAMBDA { deliver(at, dlogits, o, at(soft) * (at(slope) - along)); });
       dlogits.mode = GradMode::accumulate;

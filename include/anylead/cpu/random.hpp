@@ -67,35 +67,23 @@ ANYLEAD_SIMD void uniform_group(float* out, const RandomStream& stream, std::uin
 
 }  // namespace detail
 
-/// out [n] = stream.uniform(begin), ..., bit-equal to the scalar form.
-template <Isa isa>
-ANYLEAD_SIMD void uniforms(float* out, const RandomStream& stream, std::uint64_t begin, Index n) {
-  std::uint64_t i = begin;
-  const std::uint64_t end = begin + static_cast<std::uint64_t>(n);
-  float group[64];
-  while (i < end) {
-    const std::uint64_t first = i % 64, last = end - (i - first) < 64 ? end - (i - first) : 64;
-    if (last - first == 64) {
-      detail::uniform_group<isa>(out, stream, i / 64);
-    } else {
-      detail::uniform_group<isa>(group, stream, i / 64);
-      std::memcpy(out, group + first, (last - first) * sizeof(float));
+struct DropoutFactorsPass {
+  template <Isa isa, class T>
+  ANYLEAD_SIMD static void run(T* factors, Dropout dropout, std::uint64_t begin, std::uint64_t end) {
+    const float kept = 1.f / (1.f - dropout.p);
+    float u[64];
+    for (std::uint64_t i = begin; i < end;) {
+      const std::uint64_t group = i / 64 * 64, last = end < group + 64 ? end : group + 64;
+      detail::uniform_group<isa>(u, dropout.stream, i / 64);
+      for (; i < last; ++i) factors[i - begin] = T(u[i - group] >= dropout.p ? kept : 0.f);
     }
-    out += last - first;
-    i += last - first;
   }
-}
+};
 
-/// factors [n]: Dropout::factor(begin), ...
+/// factors [n]: Dropout::factor(begin), ..., bit-equal to the scalar form.
 template <Isa isa, class T>
 ANYLEAD_SIMD void dropout_factors(T* factors, const Dropout& dropout, std::uint64_t begin, Index n) {
-  const float kept = 1.f / (1.f - dropout.p);
-  float u[64];
-  for (Index i = 0; i < n; i += 64) {
-    const Index m = n - i < 64 ? n - i : 64;
-    uniforms<isa>(u, dropout.stream, begin + static_cast<std::uint64_t>(i), m);
-    for (Index j = 0; j < m; ++j) factors[i + j] = T(u[j] >= dropout.p ? kept : 0.f);
-  }
+  with_isa<DropoutFactorsPass>(isa, factors, dropout, begin, begin + static_cast<std::uint64_t>(n));
 }
 
 }  // namespace anylead::cpu_ops

@@ -23,7 +23,7 @@ struct ContrastRowPass {
   template <Isa isa, class T>
   ANYLEAD_SIMD static void run(ContrastDims d, Index r, T* logits, T* loss, Flag* correct, const T* context, const T* target,
                                const Index32* negatives, const Index32* codes, Index code_groups, T context_norm,
-                               const T* target_norm, T temperature, T eps) {
+                               const T* target_norm, T temperature, T eps, T* scratch) {
     constexpr T kNone = -std::numeric_limits<T>::infinity();
     const T scale = T(1) / (at_least(eps, context_norm) * temperature);
     T best = kNone, worst = -kNone;
@@ -38,7 +38,7 @@ struct ContrastRowPass {
       best = logits[n] > best ? logits[n] : best;
       worst = logits[n] < worst ? logits[n] : worst;
     }
-    *loss = row_logsum<isa>(logits, d.negatives + 1).value() - logits[0];
+    *loss = row_exp<isa>(scratch, logits, d.negatives + 1).value() - logits[0];
     *correct = logits[0] == best && logits[0] != worst;
   }
 };
@@ -49,6 +49,7 @@ void sampled_contrastive_forward(const Exec&, ContrastDims d, T* loss, T* logits
                                  T temperature, T eps) {
   struct Norms;
   struct Losses;
+  struct Exps;
   T* norms = scratch<Norms, T>(d.rows + d.candidates);
   T* losses = scratch<Losses, T>(d.rows);
   row_norms(d.rows, d.width, norms, context);
@@ -57,7 +58,7 @@ void sampled_contrastive_forward(const Exec&, ContrastDims d, T* loss, T* logits
     for (Index r = begin; r < end; ++r)
       with_isa<ContrastRowPass>(d, r, logits + r * (1 + d.negatives), losses + r, correct + r, context + r * d.width, target,
                                 negatives + r * d.negatives, codes, code_groups, norms[r],
-                                static_cast<const T*>(norms + d.rows), temperature, eps);
+                                static_cast<const T*>(norms + d.rows), temperature, eps, scratch<Exps, T>(1 + d.negatives));
   });
   double total = 0;
   for (Index r = 0; r < d.rows; ++r) total += double(losses[r]);
@@ -68,9 +69,8 @@ struct ContrastSlopePass {
   /// slopes [1 + N] = (softmax(logits) - one at 0) * factor
   template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index n, T* slopes, const T* logits, T factor) {
-    const RowLogSum<T> l = row_logsum<isa>(logits, n);
-    const T scale = factor / l.sum;
-    for_lanes<isa, T>(n, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(slopes, exp(at(logits) - l.max) * scale); });
+    const T scale = factor / row_exp<isa>(slopes, logits, n).sum;
+    for_lanes<isa, T>(n, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(slopes, at(slopes) * scale); });
     slopes[0] -= factor;
   }
 };

@@ -26,16 +26,38 @@ ANYLEAD_SIMD T row_max(const T* x, Index n) {
   return best;
 }
 
-template <Isa isa, class T>
-ANYLEAD_SIMD RowLogSum<T> row_logsum(const T* x, Index n) {
-  const T m = row_max<isa>(x, n);
-  if (m == -std::numeric_limits<T>::infinity()) {  // nothing but -infinity, or NaN, which no comparison finds
-    for (Index i = 0; i < n; ++i)
-      if (x[i] != x[i]) return {x[i], T(1)};
-    return {m, T(1)};
+struct ExpPass {
+  /// y = exp(x - shift) and its sum.
+  template <Isa isa, class T>
+  ANYLEAD_SIMD static void run(Index n, T* y, const T* x, T shift, T* sum) {
+    *sum = sum_lanes<isa, T>(n, [&](auto at) ANYLEAD_SIMD_LAMBDA {
+      const auto e = at.keep(exp(at(x) - shift));
+      at.store(y, e);
+      return e;
+    });
   }
-  const T s = sum_lanes<isa, T>(n, [&](auto at) ANYLEAD_SIMD_LAMBDA { return at.keep(exp(at(x) - m)); });
-  return {m, s};
+};
+
+/// y = exp(x - max x) of a row; all 0 where x is nothing but -infinity. y may be x.
+template <Isa isa, class T>
+ANYLEAD_SIMD RowLogSum<T> row_exp(T* y, const T* x, Index n) {
+  RowLogSum<T> l = {row_max<isa>(x, n), T(1)};
+  if (l.max == -std::numeric_limits<T>::infinity()) {  // or NaN, which no comparison finds
+    T all = 0;
+    for (Index i = 0; i < n; ++i)
+      if (x[i] != x[i]) all = l.max = x[i];
+    std::fill(y, y + n, all);
+  } else {
+    with_isa<ExpPass>(isa, n, y, x, l.max, &l.sum);
+  }
+  return l;
+}
+
+/// y = softmax of x. y may be x.
+template <Isa isa, class T>
+ANYLEAD_SIMD void row_softmax(T* y, const T* x, Index n) {
+  const T inverse = T(1) / row_exp<isa>(y, x, n).sum;
+  for_lanes<isa, T>(n, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(y, at(y) * inverse); });
 }
 
 template <Isa isa, class T>
@@ -50,10 +72,11 @@ ANYLEAD_SIMD T at_least(T least, T x) {
 }
 
 struct LogSoftmaxPass {
+  static constexpr bool kOnce = true;
   template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index rows, Index cols, T* y, const T* x) {
     for (Index r = 0; r < rows; ++r, x += cols, y += cols) {
-      const T logsum = row_logsum<isa>(x, cols).value();
+      const T logsum = row_exp<isa>(y, x, cols).value();  // y is scratch until the next line
       for_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(y, at(x) - logsum); });
     }
   }
@@ -67,6 +90,7 @@ void log_softmax_forward(const Exec&, RowDims d, T* y, const T* x) {
 }
 
 struct LogSoftmaxBackwardPass {
+  static constexpr bool kOnce = true;
   template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index rows, Index cols, Grad<T> dx, const T* dy, const T* y) {
     for (Index r = 0; r < rows; ++r) {
@@ -87,6 +111,7 @@ void log_softmax_backward(const Exec&, RowDims d, Grad<T> dx, const T* dy, const
 }
 
 struct CosinePass {
+  static constexpr bool kOnce = true;
   template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index n, Index cols, T* y, const T* a, const T* b, T eps) {
     for (Index i = 0; i < n; ++i, a += cols, b += cols) {
@@ -106,6 +131,7 @@ void cosine_forward(const Exec&, RowDims d, Index repeats, T* y, const T* a, con
 }
 
 struct CosineBackwardPass {
+  static constexpr bool kOnce = true;
   template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index cols, Grad<T> da, Grad<T> db, T dy, T y, const T* a, const T* b, T eps) {
     const T la = std::sqrt(dot<isa>(a, a, cols)), lb = std::sqrt(dot<isa>(b, b, cols)), na = at_least(eps, la),
