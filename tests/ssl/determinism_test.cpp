@@ -141,8 +141,13 @@ TEST_CASE("what lies in the padding does not matter where no position reaches it
     return leaking.position().forward(features.projected).value().to_host();
   };
   const auto p = g(x), q = g(changed);
-  CHECK(std::equal(p.begin(), p.begin() + (20 + 12 - 4) * 12, q.begin()));
-  CHECK_FALSE(std::equal(p.begin(), p.begin() + (20 + 12) * 12, q.begin()));
+  // transforms spread their rounding over the whole segment, and the padding here is a hundred times the signal
+  const auto frames = [](const std::vector<float>& v, std::ptrdiff_t from, std::ptrdiff_t to) {
+    return std::vector<float>(v.begin() + from * 12, v.begin() + to * 12);
+  };
+  CHECK(test::distance(frames(p, 0, 20), frames(q, 0, 20)) == 0);
+  CHECK(test::distance(frames(p, 20, 20 + 12 - 4), frames(q, 20, 20 + 12 - 4)) < 1e-5);
+  CHECK(test::distance(frames(p, 20, 20 + 12), frames(q, 20, 20 + 12)) > 1e-3);
 }
 
 TEST_CASE("lead agnostic: masking a lead is the same as a lead of zeros", "[ssl]") {

@@ -279,17 +279,21 @@ struct FftPlan {
   }
 };
 
-/// Calls f(slot, first, second) for pairs of the signals signal(0) .. signal(count - 1); the last may be alone.
+/// Calls f(slot, first, second) for pairs of the signals signal(0) .. signal(count - 1); the last of each `run` of them may be
+/// alone. The two halves of a transform round each other's last bits, so signals of different segments are never paired where a
+/// segment's numbers must not depend on its neighbours in the batch.
 template <class Signal, class F>
-void for_pairs(Index count, Signal&& signal, F&& f) {
-  for (Index i = 0; i < count; i += 2) {
+void for_pairs(Index count, Index run, Signal&& signal, F&& f) {
+  for (Index i = 0; i < count;) {
+    const bool paired = (i + 1) % run != 0 && i + 1 < count;
     const auto first = signal(i);
     auto second = first;
-    if (i + 1 < count)
+    if (paired)
       second = signal(i + 1);
     else
       second.lanes = second.count = 0;
     f(i, first, second);
+    i += paired ? 2 : 1;
   }
 }
 
@@ -309,16 +313,16 @@ class FftGroup {
   }
 
   template <class Signal>
-  void transform(const Spectra<T>& to, Index count, Signal&& signal) const {
-    for_pairs(count, signal, [&](Index slot, const Signals<const T>& a, const Signals<const T>& b) {
+  void transform(const Spectra<T>& to, Index count, Index run, Signal&& signal) const {
+    for_pairs(count, run, signal, [&](Index slot, const Signals<const T>& a, const Signals<const T>& b) {
       with_isa<TransformPass>(&fft_, a, b, to, slot, work_);
     });
   }
 
   template <class Signal>
-  void inverse(const Spectra<T>& from, Index count, Signal&& signal, const T* bias, bool add) const {
+  void inverse(const Spectra<T>& from, Index count, Index run, Signal&& signal, const T* bias, bool add) const {
     const T scale = T(1) / static_cast<T>(4 * p_.size());  // each of two transforms gave twice the spectrum
-    for_pairs(count, signal, [&](Index slot, const Signals<T>& a, const Signals<T>& b) {
+    for_pairs(count, run, signal, [&](Index slot, const Signals<T>& a, const Signals<T>& b) {
       with_isa<InversePass>(&fft_, from, slot, a, b, scale, bias, add, work_);
     });
   }
@@ -360,17 +364,17 @@ void conv1d_fft_forward(const Conv1dDims& d, Index out_time, T* y, const T* x, c
     const auto taps = group.template spectra<detail::TapSpectra>(p.group_in);
     const auto results = group.template spectra<detail::ResultSpectra>(rows);
     for (Index g = begin; g < end; ++g) {
-      group.transform(inputs, rows * p.in_blocks, [&](Index i) {
+      group.transform(inputs, rows * p.in_blocks, blocks * p.in_blocks, [&](Index i) {
         const Index row = i / p.in_blocks, v = i % p.in_blocks;
         return p.input(x + row / blocks * d.time * d.in + g * p.group_in + v * kLanes<T>, row % blocks, p.lanes(p.group_in, v));
       });
       for (Index v = 0; v < p.out_blocks; ++v) {
         const Index first = g * p.group_out + v * kLanes<T>, lanes = p.lanes(p.group_out, v), stride = p.group_in * d.taps;
-        group.transform(taps, p.group_in,
+        group.transform(taps, p.group_in, p.group_in,
                         [&](Index c) { return p.taps(weight + first * stride + c * d.taps, stride, true, lanes); });
         group.products(rows, p.group_in, results, {inputs, p.in_blocks}, false, taps, 0, 1);
         group.inverse(
-            results, rows,
+            results, rows, blocks,
             [&](Index row) { return p.output(y + row / blocks * out_time * d.out + first, row % blocks, false, lanes); },
             bias ? bias + first : bias, false);
       }
@@ -394,19 +398,19 @@ void conv1d_fft_backward(const Conv1dDims& d, Index out_time, Grad<T> dx, Grad<T
         const auto outputs = group.template spectra<detail::OutputSpectra>(rows * p.out_blocks);
         const auto taps = group.template spectra<detail::TapSpectra>(p.group_out);
         const auto results = group.template spectra<detail::ResultSpectra>(rows);
-        group.transform(outputs, rows * p.out_blocks, [&](Index i) {
+        group.transform(outputs, rows * p.out_blocks, blocks * p.out_blocks, [&](Index i) {
           const Index row = i / p.out_blocks, v = i % p.out_blocks;
           return p.output_around(dy + row / blocks * out_time * d.out + first_out + v * kLanes<T>, row % blocks,
                                  p.lanes(p.group_out, v));
         });
         for (Index v = 0; v < p.in_blocks; ++v) {
           const Index lanes = p.lanes(p.group_in, v);
-          group.transform(taps, p.group_out, [&](Index k) {
+          group.transform(taps, p.group_out, p.group_out, [&](Index k) {
             return p.taps(weight + first_tap + k * tap_stride + v * kLanes<T> * d.taps, d.taps, false, lanes);
           });
           group.products(rows, p.group_out, results, {outputs, p.out_blocks}, false, taps, 0, 1);
           group.inverse(
-              results, rows,
+              results, rows, blocks,
               [&](Index row) {
                 return p.input_gradient(dx.data + row / blocks * d.time * d.in + first_in + v * kLanes<T>, row % blocks, lanes);
               },
@@ -418,12 +422,12 @@ void conv1d_fft_backward(const Conv1dDims& d, Index out_time, Grad<T> dx, Grad<T
         const auto outputs = group.template spectra<detail::OutputSpectra>(rows * p.out_blocks);
         const auto inputs = group.template spectra<detail::InputSpectra>(rows * p.in_blocks);
         const auto results = group.template spectra<detail::ResultSpectra>(p.group_out);
-        group.transform(outputs, rows * p.out_blocks, [&](Index i) {
+        group.transform(outputs, rows * p.out_blocks, rows * p.out_blocks, [&](Index i) {
           const Index row = i / p.out_blocks, v = i % p.out_blocks;
           return p.output(dy + row / blocks * out_time * d.out + first_out + v * kLanes<T>, row % blocks, true,
                           p.lanes(p.group_out, v));
         });
-        group.transform(inputs, rows * p.in_blocks, [&](Index i) {
+        group.transform(inputs, rows * p.in_blocks, rows * p.in_blocks, [&](Index i) {
           const Index row = i / p.in_blocks, v = i % p.in_blocks;
           return p.input(x + row / blocks * d.time * d.in + first_in + v * kLanes<T>, row % blocks, p.lanes(p.group_in, v));
         });
@@ -431,7 +435,8 @@ void conv1d_fft_backward(const Conv1dDims& d, Index out_time, Grad<T> dx, Grad<T
           group.products(p.group_out, rows, results, {outputs, p.out_blocks}, true, inputs, v, p.in_blocks);
           T* to = dweight.data + first_tap + v * kLanes<T> * d.taps;
           group.inverse(
-              results, p.group_out, [&](Index k) { return p.taps(to + k * tap_stride, d.taps, false, p.lanes(p.group_in, v)); },
+              results, p.group_out, p.group_out,
+              [&](Index k) { return p.taps(to + k * tap_stride, d.taps, false, p.lanes(p.group_in, v)); },
               static_cast<const T*>(nullptr), dweight.accumulates());
         }
       }
