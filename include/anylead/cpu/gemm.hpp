@@ -1,8 +1,8 @@
 // Products of matrices: a packed, register-tiled GEMM, written once for every instruction set.
 //
-// A tile of C stays in registers while k runs: 14 rows x 2 vectors with 32 vector registers (AVX-512), 6 x 2 with 16. B is
-// packed in panels of [k][two vectors], zero-filled at its right border; rows of A are read where they are, columns (op_a =
-// transpose) are copied. M is cut into panels of equal height, with one tile per height, so that no row is computed in vain.
+// A tile of C stays in registers while k runs: 14 rows x 2 vectors for float with 32 vector registers (AVX-512), else 6 x 2.
+// B is packed in panels of [k][two vectors], zero-filled at its right border; rows of A are read where they are, columns (op_a
+// = transpose) are copied. M is cut into panels of equal height, with one tile per height, so that no row is computed in vain.
 //
 // Element (i, j) is a sum over k in an order that depends on K alone. It is the same, to the last bit, for any number of
 // threads and whatever other rows or columns there are: equal rows of A give equal rows of C.
@@ -49,12 +49,15 @@ template <Isa isa, class T>
 struct TileShape {
   static constexpr Index bytes = isa == Isa::avx512 ? 64 : isa == Isa::avx2 ? 32 : 16;
   static constexpr Index lanes = bytes / static_cast<Index>(sizeof(T));
-  static constexpr Index rows = isa == Isa::avx512 ? 14 : 6;
+  static constexpr Index rows = isa == Isa::avx512 && sizeof(T) == 4 ? 14 : 6;  // double: as fast, and compiled sooner
   static constexpr Index cols = 2 * lanes;
   typedef T Vector __attribute__((vector_size(bytes)));
 };
 
-constexpr Index tile_rows(Isa isa) { return isa == Isa::avx512 ? 14 : 6; }
+template <class T>
+constexpr Index tile_rows(Isa isa) {
+  return isa == Isa::avx512 && sizeof(T) == 4 ? 14 : 6;
+}
 template <class T>
 constexpr Index tile_cols(Isa isa) {
   return (isa == Isa::avx512 ? 128 : isa == Isa::avx2 ? 64 : 32) / static_cast<Index>(sizeof(T));
@@ -255,7 +258,7 @@ void gemm_part(Isa isa, const Gemm<T>& g, const T* ready, Index row, Index m, In
   const bool transpose_a = g.op_a == Op::transpose, transpose_b = g.op_b == Op::transpose;
   // Rows a multiple of 2 KiB apart fall into the same sets of the cache: then they are copied to a kinder distance.
   const bool spread = !transpose_a && g.lda * static_cast<Index>(sizeof(T)) % 2048 == 0 && n > 2 * tile_cols<T>(isa);
-  const Index cols = tile_cols<T>(isa), rows = tile_rows(isa);
+  const Index cols = tile_cols<T>(isa), rows = tile_rows<T>(isa);
   const Index depths = depth_blocks(g.k), deepest = (g.k + depths - 1) / depths;
   const Index heights = (m + kHeight - 1) / kHeight, highest = (m + heights - 1) / heights;
   const Index widest = std::min(kWidth, (n + cols - 1) / cols * cols), row_size = deepest + kLanes<T>;
@@ -303,7 +306,7 @@ void gemm_part(Isa isa, const Gemm<T>& g, const T* ready, Index row, Index m, In
                                   .ldc = g.ldc,
                                   .add = g.accumulate || d > 0,
                                   .bias = g.bias && d == 0 ? g.bias + col + j + c : nullptr};
-            run_tile(isa, count, tile, std::make_integer_sequence<Index, 14>{});
+            run_tile(isa, count, tile, std::make_integer_sequence < Index, sizeof(T) == 4 ? 14 : 6 > {});
           }
       }
     }
@@ -365,7 +368,7 @@ namespace detail {
 template <class T>
 void gemm_parallel(const Gemm<T>& g, const T* ready, Isa isa) {
   if (g.m <= 0 || g.n <= 0) return;
-  const Index rows = tile_rows(isa), cols = tile_cols<T>(isa);
+  const Index rows = tile_rows<T>(isa), cols = tile_cols<T>(isa);
   const Index row_panels = (g.m + rows - 1) / rows, col_panels = (g.n + cols - 1) / cols;
   const Grid grid = best_grid(row_panels, rows, col_panels, threads());
   parallel_for(grid.down * grid.across, 1, [&](Index begin, Index end) {
