@@ -74,7 +74,9 @@ struct Settings {
 /// Calls f(group, name, value, help) for every setting, in order. The names are those of flags and of keys in files.
 template <class S, class F>
 void describe(S& s, F&& f) {
-  auto &e = s.model.encoder, &w = s.model.w2v, &c = s.model.cmsc;
+  auto& e = s.model.encoder;
+  auto& w = s.model.w2v;
+  auto& c = s.model.cmsc;
   const char* group = "Data";
   f(group, "data", s.data, "folder of recordings (WFDB, MATLAB 4, .npy, .csv), searched recursively, or 'synthetic'");
   f(group, "match", s.match, "only records whose name matches one of these globs, such as '*_hr' or 'georgia/*,ptbxl/*'");
