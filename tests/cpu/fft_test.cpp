@@ -23,9 +23,9 @@ std::vector<T> draw(Index n, std::uint64_t seed) {
 }
 
 struct RunFft {
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(const Fft<T>* fft, T* re, T* im) {
-    fft->run(re, im);
+    fft->template run<isa>(re, im);
   }
 };
 

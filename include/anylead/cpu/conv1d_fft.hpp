@@ -54,70 +54,82 @@ constexpr Index imaginary(Index n) {
   return (n + 1) * kLanes<T>;
 }
 
-/// to [N, lanes] = signals at their places, zeros elsewhere.
+// Values lie in rows of kLanes, a cache line each, whatever the registers; passes go through them register by register.
+
+/// to [N, kLanes] = signals at their places, zeros elsewhere.
 struct ReadPass {
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(T* to, Signals<const T> from, Index n) {
-    const T* data = from.data;
+    using V = Vec<T, register_bytes(isa)>;
     if (from.count < n) std::memset(to, 0, static_cast<std::size_t>(n * kLanes<T>) * sizeof(T));
     if (from.lane_stride == 1) {
-      for (Index i = 0; i < from.count; ++i, data += from.frame_stride)
-        store(to + from.position(i, n) * kLanes<T>, from.lanes == kLanes<T> ? load(data) : load_tail(data, from.lanes));
+      const T* data = from.data;
+      for (Index i = 0; i < from.count; ++i, data += from.frame_stride) {
+        T* row = to + from.position(i, n) * kLanes<T>;
+        for (Index lane = 0; lane < kLanes<T>; lane += V::lanes)
+          store(row + lane, Lanes<T, register_bytes(isa)>{lane, std::max<Index>(0, from.lanes - lane)}(data));
+      }
       return;
     }
-    for (Index i = 0; i < from.count; i += kLanes<T>) {
-      const Index left = std::min(kLanes<T>, from.count - i);
-      typename Vec<T>::Raw row[kLanes<T>] = {};
-      for (Index v = 0; v < from.lanes; ++v) {
-        const T* p = data + v * from.lane_stride + i;
-        row[v] = (left == kLanes<T> ? load(p) : load_tail(p, left)).raw;
+    for (Index i = 0; i < from.count; i += V::lanes)
+      for (Index lane = 0; lane < kLanes<T>; lane += V::lanes) {
+        const Lanes<T, register_bytes(isa)> at = {i, from.count - i};
+        typename V::Raw row[V::lanes] = {};
+        for (Index v = 0; v < std::min(V::lanes, from.lanes - lane); ++v)
+          row[v] = at(from.data + (lane + v) * from.lane_stride).raw;
+        transpose<V::lanes>(row);
+        for (Index j = 0; j < std::min(V::lanes, at.n); ++j) store(to + from.position(i + j, n) * kLanes<T> + lane, V{row[j]});
       }
-      transpose<kLanes<T>>(row);
-      for (Index j = 0; j < left; ++j) store(to + from.position(i + j, n) * kLanes<T>, Vec<T>{row[j]});
-    }
   }
 };
 
 /// The other way, times `scale`, plus bias (by lane, or null): assigns or adds.
 struct WritePass {
-  template <Isa, class T>
+  template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Signals<T> to, const T* from, const Fft<T>* fft, T scale, const T* bias, bool add) {
+    using V = Vec<T, register_bytes(isa)>;
     const Index n = fft->size();
-    T* data = to.data;
     if (to.lane_stride == 1) {
-      const Lanes<T, 64> at = {0, to.lanes};
-      const Vec<T> shift = bias ? at(bias) : Vec<T>{};
+      T* data = to.data;
       for (Index i = 0; i < to.count; ++i, data += to.frame_stride) {
-        Vec<T> v = load(from + fft->position(to.position(i, n)) * kLanes<T>) * scale + shift;
-        if (add) v += at(data);
-        at.store(data, v);
+        const T* row = from + fft->position(to.position(i, n)) * kLanes<T>;
+        for (Index lane = 0; lane < to.lanes; lane += V::lanes) {
+          const Lanes<T, register_bytes(isa)> at = {lane, to.lanes - lane};
+          V v = load_as<V>(row + lane) * scale;
+          if (bias) v += at(bias);
+          if (add) v += at(data);
+          at.store(data, v);
+        }
       }
       return;
     }
-    for (Index i = 0; i < to.count; i += kLanes<T>) {
-      const Lanes<T, 64> at = {0, std::min(kLanes<T>, to.count - i)};
-      typename Vec<T>::Raw row[kLanes<T>] = {};
-      for (Index j = 0; j < at.n; ++j) row[j] = load(from + fft->position(to.position(i + j, n)) * kLanes<T>).raw * scale;
-      transpose<kLanes<T>>(row);
-      for (Index v = 0; v < to.lanes; ++v) {
-        T* p = data + v * to.lane_stride + i;
-        at.store(p, add ? Vec<T>{row[v]} + at(p) : Vec<T>{row[v]});
+    for (Index i = 0; i < to.count; i += V::lanes)
+      for (Index lane = 0; lane < to.lanes; lane += V::lanes) {
+        const Lanes<T, register_bytes(isa)> at = {i, to.count - i};
+        typename V::Raw row[V::lanes] = {};
+        for (Index j = 0; j < std::min(V::lanes, at.n); ++j)
+          row[j] = load_as<V>(from + fft->position(to.position(i + j, n)) * kLanes<T> + lane).raw * scale;
+        transpose<V::lanes>(row);
+        for (Index v = 0; v < std::min(V::lanes, to.lanes - lane); ++v) {
+          T* p = to.data + (lane + v) * to.lane_stride;
+          at.store(p, add ? V{row[v]} + at(p) : V{row[v]});
+        }
       }
-    }
   }
 };
 
 struct FftPass {
   template <Isa isa, class T>
   ANYLEAD_SIMD static void run(const Fft<T>* fft, T* re, T* im) {
-    fft->run(re, im);
+    fft->template run<isa>(re, im);
   }
 };
 
-/// Twice the spectra of a and b, at bins 0 .. N/2 of two slots. work: 2 N vectors and a cache line.
+/// Twice the spectra of a and b, at bins 0 .. N/2 of two slots. work: 2 N + 1 rows.
 struct TransformPass {
   template <Isa isa, class T>
   ANYLEAD_SIMD static void run(const Fft<T>* fft, Signals<const T> a, Signals<const T> b, Spectra<T> to, Index slot, T* work) {
+    using V = Vec<T, register_bytes(isa)>;
     const Index n = fft->size();
     T *re = work, *im = work + imaginary<T>(n);
     with_isa<ReadPass>(isa, re, a, n);
@@ -125,13 +137,16 @@ struct TransformPass {
     with_isa<FftPass>(isa, fft, re, im);
     for (Index f = 0; f <= n / 2; ++f) {
       const Index p = fft->position(f) * kLanes<T>, q = fft->position((n - f) & (n - 1)) * kLanes<T>;
-      const Vec<T> rp = load(re + p), sp = load(im + p), rq = load(re + q), sq = load(im + q);
-      T* first = to.at(f, slot);
-      store(first, rp + rq);
-      store(first + kLanes<T>, sp - sq);
-      if (b.lanes == 0) continue;
-      store(first + to.kSlot, sp + sq);
-      store(first + to.kSlot + kLanes<T>, rq - rp);
+      for (Index lane = 0; lane < kLanes<T>; lane += V::lanes) {
+        const V rp = load_as<V>(re + p + lane), sp = load_as<V>(im + p + lane);
+        const V rq = load_as<V>(re + q + lane), sq = load_as<V>(im + q + lane);
+        T* first = to.at(f, slot) + lane;
+        store(first, rp + rq);
+        store(first + kLanes<T>, sp - sq);
+        if (b.lanes == 0) continue;
+        store(first + to.kSlot, sp + sq);
+        store(first + to.kSlot + kLanes<T>, rq - rp);
+      }
     }
   }
 };
@@ -141,18 +156,21 @@ struct InversePass {
   template <Isa isa, class T>
   ANYLEAD_SIMD static void run(const Fft<T>* fft, Spectra<T> from, Index slot, Signals<T> a, Signals<T> b, T scale,
                                const T* bias, bool add, T* work) {
+    using V = Vec<T, register_bytes(isa)>;
     const Index n = fft->size();
     T *re = work, *im = work + imaginary<T>(n);
     for (Index f = 0; f <= n / 2; ++f) {  // z = a + i b
-      const T* first = from.at(f, slot);
-      const Vec<T> ra = load(first), sa = load(first + kLanes<T>);
-      const Vec<T> rb = b.lanes == 0 ? Vec<T>{} : load(first + from.kSlot);
-      const Vec<T> sb = b.lanes == 0 ? Vec<T>{} : load(first + from.kSlot + kLanes<T>);
-      const Index mirror = (n - f) & (n - 1);
-      store(re + mirror * kLanes<T>, ra + sb);
-      store(im + mirror * kLanes<T>, rb - sa);
-      store(re + f * kLanes<T>, ra - sb);
-      store(im + f * kLanes<T>, sa + rb);
+      const Index at = f * kLanes<T>, mirror = ((n - f) & (n - 1)) * kLanes<T>;
+      for (Index lane = 0; lane < kLanes<T>; lane += V::lanes) {
+        const T* first = from.at(f, slot) + lane;
+        const V ra = load_as<V>(first), sa = load_as<V>(first + kLanes<T>);
+        const V rb = b.lanes == 0 ? V{} : load_as<V>(first + from.kSlot);
+        const V sb = b.lanes == 0 ? V{} : load_as<V>(first + from.kSlot + kLanes<T>);
+        store(re + mirror + lane, ra + sb);
+        store(im + mirror + lane, rb - sa);
+        store(re + at + lane, ra - sb);
+        store(im + at + lane, sa + rb);
+      }
     }
     with_isa<FftPass>(isa, fft, im, re);
     with_isa<WritePass>(isa, a, static_cast<const T*>(re), fft, scale, bias, add);
@@ -176,23 +194,25 @@ struct BinProductsPass {
   template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index bins, Index count, Index sums, Spectra<T> to, Scalars<T> a, bool by_channel, Spectra<T> b,
                                Index first, Index step) {
-    constexpr Index rows = isa == Isa::avx512 ? 4 : isa == Isa::avx2 ? 2 : 1;
+    using V = Vec<T, register_bytes(isa)>;
+    constexpr Index rows = 4;  // with two registers each, two of b and a scalar or two, they fit the sixteen of every set
     const Index i_step = by_channel ? 1 : a.row_step();
-    for (Index f = 0; f < bins; ++f) {
-      Index i = 0;
-      for (; i + rows <= count; i += rows) tile<rows>(f, i, i_step, sums, to, a, by_channel, b, first, step);
-      for (; i < count; ++i) tile<1>(f, i, i_step, sums, to, a, by_channel, b, first, step);
-    }
+    for (Index f = 0; f < bins; ++f)
+      for (Index lane = 0; lane < kLanes<T>; lane += V::lanes) {
+        Index i = 0;
+        for (; i + rows <= count; i += rows) tile<V, rows>(f, lane, i, i_step, sums, to, a, by_channel, b, first, step);
+        for (; i < count; ++i) tile<V, 1>(f, lane, i, i_step, sums, to, a, by_channel, b, first, step);
+      }
   }
 
-  template <Index kRows, class T>
-  ANYLEAD_SIMD static void tile(Index f, Index i, Index i_step, Index sums, Spectra<T> to, const Scalars<T>& a, bool by_channel,
-                                const Spectra<T>& b, Index first, Index step) {
-    Vec<T> re[kRows] = {}, im[kRows] = {};
+  template <class V, Index kRows, class T>
+  ANYLEAD_SIMD static void tile(Index f, Index lane, Index i, Index i_step, Index sums, Spectra<T> to, const Scalars<T>& a,
+                                bool by_channel, const Spectra<T>& b, Index first, Index step) {
+    V re[kRows] = {}, im[kRows] = {};
     const T* scalars = a.spectra.at(f, 0) + (by_channel ? a.channel(i) : i * a.row_step());
     for (Index p = 0; p < sums; ++p) {
-      const T* vector = b.at(f, first + p * step);
-      const Vec<T> br = load(vector), bi = load(vector + kLanes<T>);
+      const T* vector = b.at(f, first + p * step) + lane;
+      const V br = load_as<V>(vector), bi = load_as<V>(vector + kLanes<T>);
       const T* x = scalars + (by_channel ? p * a.row_step() : a.channel(p));
 #pragma GCC unroll 4
       for (Index r = 0; r < kRows; ++r, x += i_step) {
@@ -204,7 +224,7 @@ struct BinProductsPass {
     }
 #pragma GCC unroll 4
     for (Index r = 0; r < kRows; ++r) {
-      T* y = to.at(f, i + r);
+      T* y = to.at(f, i + r) + lane;
       store(y, re[r]);
       store(y + kLanes<T>, im[r]);
     }
