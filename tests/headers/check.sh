@@ -1,16 +1,20 @@
 #!/usr/bin/env bash
-# Every header compiles alone, as headers only and as declarations of the compiled library.
+# Every header compiles alone, as headers only and (g++) as declarations of the compiled library.
 # Usage: tests/headers/check.sh COMPILER
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 compiler=${1:?a C++ compiler}
 warnings=(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror)
-[[ $($compiler --version) == *clang* ]] || warnings+=(-Wno-psabi)
+modes=(-UANYLEAD_COMPILED)
+[[ $($compiler --version) == *clang* ]] || {
+  warnings+=(-Wno-psabi)
+  modes+=(-DANYLEAD_COMPILED)
+}
 eigen=(-isystem /usr/include/eigen3)
 
 check() { # HEADER
   local mode
-  for mode in -UANYLEAD_COMPILED -DANYLEAD_COMPILED; do
+  for mode in "${modes[@]}"; do
     if ! echo "#include <${1#include/}>" |
       "$compiler" -std=c++20 -fsyntax-only "${warnings[@]}" "$mode" -Iinclude "${eigen[@]}" -x c++ -; then
       echo "$1 does not compile alone ($compiler $mode)"
