@@ -2,7 +2,8 @@
 //
 // A tile of C stays in registers while k runs: 14 rows x 2 vectors for float with 32 vector registers (AVX-512), else 6 x 2.
 // B is packed in panels of [k][two vectors], zero-filled at its right border; rows of A are read where they are, columns (op_a
-// = transpose) are copied. M is cut into panels of equal height, with one tile per height, so that no row is computed in vain.
+// = transpose) are copied. M is cut into panels of even heights that differ by at most two, with one tile per height, so that
+// no row is computed in vain; the odd row of an odd M is a tile of its own.
 //
 // Element (i, j) is a sum over k in an order that depends on K alone. It is the same, to the last bit, for any number of
 // threads and whatever other rows or columns there are: equal rows of A give equal rows of C.
@@ -131,9 +132,14 @@ struct TilePass {
   }
 };
 
+/// A tile of any height: there is code for one row and for even numbers of rows.
 template <class T, Index... i>
-void run_tile(Isa isa, Index rows, const Tile<T>& tile, std::integer_sequence<Index, i...>) {
-  (void)((rows == i + 1 && (with_isa<TilePass<i + 1>>(isa, &tile), true)) || ...);
+void run_tile(Isa isa, Index rows, Tile<T> tile, std::integer_sequence<Index, i...>) {
+  (void)((rows / 2 == i + 1 && (with_isa<TilePass<2 * i + 2>>(isa, &tile), true)) || ...);
+  if (rows % 2 == 0) return;
+  if (tile.a) tile.a += (rows - 1) * tile.row_step;
+  tile.c += (rows - 1) * tile.ldc;
+  with_isa<TilePass<1>>(isa, &tile);
 }
 
 /// Depth, width and height of the blocks that share caches: packed B [kDepth, kWidth], rows of A [kHeight, kDepth].
@@ -141,6 +147,9 @@ inline constexpr Index kDepth = 768, kWidth = 768, kHeight = 84;
 
 /// Piece `part` of n items cut into `parts` pieces whose sizes differ by at most one.
 constexpr Index cut(Index n, Index parts, Index part) { return n * part / parts; }
+
+/// The same with even sizes, but for the last piece of an odd n.
+constexpr Index cut_even(Index n, Index parts, Index part) { return std::min(n, 2 * cut((n + 1) / 2, parts, part)); }
 
 /// A block of op(B) [k, n], b at its first element, and the place `to` of alpha times it: panels [k][columns of a tile].
 template <class T>
@@ -230,7 +239,8 @@ struct PackA {
     using Shape = TileShape<isa, T>;
     constexpr Index whole = (Shape::rows + Shape::lanes - 1) / Shape::lanes * Shape::lanes;  // a panel's row in vectors
     for (Index i = 0; i < block->panels; ++i) {
-      const Index first = cut(block->rows, block->panels, i), count = cut(block->rows, block->panels, i + 1) - first;
+      const Index first = cut_even(block->rows, block->panels, i);
+      const Index count = cut_even(block->rows, block->panels, i + 1) - first;
       const T* a = block->a + first;
       T* to = block->to + i * block->panel_size;
       const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
@@ -260,7 +270,7 @@ void gemm_part(Isa isa, const Gemm<T>& g, const T* ready, Index row, Index m, In
   const bool spread = !transpose_a && g.lda * static_cast<Index>(sizeof(T)) % 2048 == 0 && n > 2 * tile_cols<T>(isa);
   const Index cols = tile_cols<T>(isa), rows = tile_rows<T>(isa);
   const Index depths = depth_blocks(g.k), deepest = (g.k + depths - 1) / depths;
-  const Index heights = (m + kHeight - 1) / kHeight, highest = (m + heights - 1) / heights;
+  const Index heights = (m + kHeight - 1) / kHeight, highest = 2 * (((m + 1) / 2 + heights - 1) / heights);
   const Index widest = std::min(kWidth, (n + cols - 1) / cols * cols), row_size = deepest + kLanes<T>;
   const Index panel_size = (deepest + 2) * rows;  // two rows more: room for what a panel's last vector writes too much
   const Index all_cols = (g.n + cols - 1) / cols * cols;
@@ -278,7 +288,7 @@ void gemm_part(Isa isa, const Gemm<T>& g, const T* ready, Index row, Index m, In
         with_isa<PackB>(isa, &block);
       }
       for (Index h = 0; h < heights; ++h) {
-        const Index top = row + cut(m, heights, h), height = row + cut(m, heights, h + 1) - top;
+        const Index top = row + cut_even(m, heights, h), height = row + cut_even(m, heights, h + 1) - top;
         const Index panels = (height + rows - 1) / rows;
         if (transpose_a && depth > 0) {
           const BlockA<T> block = {packed_a, panels, panel_size, g.a + p * g.lda + top, g.lda, depth, height};
@@ -289,7 +299,7 @@ void gemm_part(Isa isa, const Gemm<T>& g, const T* ready, Index row, Index m, In
         }
         for (Index c = 0; c < width; c += cols)
           for (Index i = 0; i < panels; ++i) {
-            const Index first = cut(height, panels, i), count = cut(height, panels, i + 1) - first;
+            const Index first = cut_even(height, panels, i), count = cut_even(height, panels, i + 1) - first;
             const T* a = depth == 0    ? nullptr
                          : transpose_a ? packed_a + i * panel_size
                          : spread      ? packed_a + first * row_size
@@ -306,7 +316,7 @@ void gemm_part(Isa isa, const Gemm<T>& g, const T* ready, Index row, Index m, In
                                   .ldc = g.ldc,
                                   .add = g.accumulate || d > 0,
                                   .bias = g.bias && d == 0 ? g.bias + col + j + c : nullptr};
-            run_tile(isa, count, tile, std::make_integer_sequence < Index, sizeof(T) == 4 ? 14 : 6 > {});
+            run_tile(isa, count, tile, std::make_integer_sequence<Index, (sizeof(T) == 4 ? 14 : 6) / 2>{});
           }
       }
     }
