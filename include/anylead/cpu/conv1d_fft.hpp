@@ -334,25 +334,33 @@ class FftGroup {
 
   template <class Signal>
   void transform(const Spectra<T>& to, Index count, Index run, Signal&& signal) const {
-    for_pairs(count, run, signal, [&](Index slot, const Signals<const T>& a, const Signals<const T>& b) {
-      with_isa<TransformPass>(&fft_, a, b, to, slot, work_);
-    });
+    for_pairs(count, run, signal,
+              [&](Index slot, const Signals<const T>& a, const Signals<const T>& b) { transform_pair(to, slot, a, b); });
   }
 
   template <class Signal>
   void inverse(const Spectra<T>& from, Index count, Index run, Signal&& signal, const T* bias, bool add) const {
     const T scale = T(1) / static_cast<T>(4 * p_.size());  // each of two transforms gave twice the spectrum
-    for_pairs(count, run, signal, [&](Index slot, const Signals<T>& a, const Signals<T>& b) {
-      with_isa<InversePass>(&fft_, from, slot, a, b, scale, bias, add, work_);
-    });
+    for_pairs(count, run, signal,
+              [&](Index slot, const Signals<T>& a, const Signals<T>& b) { inverse_pair(from, slot, a, b, scale, bias, add); });
   }
 
-  void products(Index count, Index sums, const Spectra<T>& to, const Scalars<T>& a, bool by_channel, const Spectra<T>& b,
-                Index first, Index step) const {
+  [[gnu::noinline]] void products(Index count, Index sums, const Spectra<T>& to, const Scalars<T>& a, bool by_channel,
+                                  const Spectra<T>& b, Index first, Index step) const {
     with_isa<BinProductsPass>(p_.bins(), count, sums, to, a, by_channel, b, first, step);
   }
 
  private:
+  // Not inlined: their arguments are copied at length, and would be at every call.
+  [[gnu::noinline]] void transform_pair(const Spectra<T>& to, Index slot, const Signals<const T>& a,
+                                        const Signals<const T>& b) const {
+    with_isa<TransformPass>(&fft_, a, b, to, slot, work_);
+  }
+  [[gnu::noinline]] void inverse_pair(const Spectra<T>& from, Index slot, const Signals<T>& a, const Signals<T>& b, T scale,
+                                      const T* bias, bool add) const {
+    with_isa<InversePass>(&fft_, from, slot, a, b, scale, bias, add, work_);
+  }
+
   const FftPlan<T>& p_;
   const Fft<T>& fft_;
   T* work_;

@@ -14,22 +14,40 @@ inline Index stripe_width(const GroupNormDims& d) {
 /// Column sums in blocks of rows: the error grows with the block and the number of blocks, not with their product.
 inline constexpr Index kSumRows = 32;
 
-/// sums [width] = sum over t of f(at, t, offset of row t)
-template <Isa isa, class T, class F>
-ANYLEAD_SIMD void column_sums(Index time, Index stride, Index width, T* sums, T* block, F&& f) {
-  for (Index c = 0; c < width; ++c) sums[c] = 0;
-  for (Index first = 0; first < time; first += kSumRows) {
-    for (Index c = 0; c < width; ++c) block[c] = 0;
-    const Index last = first + kSumRows < time ? first + kSumRows : time;
-    for (Index t = first; t < last; ++t)
-      for_lanes<isa, T>(width, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(block, at(block) + f(at, t * stride)); });
-    for (Index c = 0; c < width; ++c) sums[c] += block[c];
+struct ColumnSumsPass {
+  /// sums [width] = sum over t of x - m, or of (x - m) (z - k) unless z is null. x, z: rows `stride` apart; m, k [width].
+  template <Isa isa, class T>
+  ANYLEAD_SIMD static void run(Index time, Index stride, Index width, T* sums, const T* x, const T* m, const T* z, const T* k,
+                               T* block) {
+    std::fill(sums, sums + width, T(0));
+    for (Index first = 0; first < time; first += kSumRows) {
+      std::fill(block, block + width, T(0));
+      const Index last = first + kSumRows < time ? first + kSumRows : time;
+      for (Index o = first * stride; o < last * stride; o += stride) {
+        if (z)
+          for_lanes<isa, T>(width, [&](auto at) ANYLEAD_SIMD_LAMBDA {
+            at.store(block, at(block) + (at(x + o) - at(m)) * (at(z + o) - at(k)));
+          });
+        else
+          for_lanes<isa, T>(width, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(block, at(block) + (at(x + o) - at(m))); });
+      }
+      for (Index c = 0; c < width; ++c) sums[c] += block[c];
+    }
   }
-}
+};
 
-/// values [width]: each group's mean of sums / time, or the same after `last`.
+struct NormalizeColumnsPass {
+  /// y = (x - m) s weight + bias
+  template <Isa isa, class T>
+  ANYLEAD_SIMD static void run(Index width, T* y, const T* x, const T* m, const T* s, const T* weight, const T* bias) {
+    for_lanes<isa, T>(width,
+                      [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(y, (at(x) - at(m)) * at(s) * at(weight) + at(bias)); });
+  }
+};
+
+/// values [width]: each group's mean of sums over time, or the same after `last`.
 template <class T, class F>
-ANYLEAD_SIMD void group_means(Index width, Index group, Index time, T* values, F&& last) {
+void group_means(Index width, Index group, Index time, T* values, F&& last) {
   for (Index c = 0; c < width; c += group) {
     T total = 0;
     for (Index i = 0; i < group; ++i) total += values[c + i];
@@ -38,38 +56,36 @@ ANYLEAD_SIMD void group_means(Index width, Index group, Index time, T* values, F
   }
 }
 
-struct GroupNormPass {
-  template <Isa isa, class T>
-  ANYLEAD_SIMD static void run(Index time, Index stride, Index width, Index group, bool gelu, T* y, T* mean, T* rstd,
-                               const T* x, const T* weight, const T* bias, T eps, T* room) {
-    T *m = room, *s = room + width, *block = room + 2 * width;
-    column_sums<isa>(time, stride, width, m, block, [&](auto at, Index o) ANYLEAD_SIMD_LAMBDA { return at(x + o); });
-    group_means(width, group, time, m, [&](T v, Index g) ANYLEAD_SIMD_LAMBDA { return mean[g] = v; });
-    column_sums<isa>(time, stride, width, s, block, [&](auto at, Index o) ANYLEAD_SIMD_LAMBDA {
-      const auto v = at(x + o) - at(m);
-      return v * v;
-    });
-    group_means(width, group, time, s, [&](T v, Index g) ANYLEAD_SIMD_LAMBDA { return rstd[g] = T(1) / std::sqrt(v + eps); });
-    for (Index t = 0; t < time; ++t) {
-      T* row = y + t * stride;
-      for_lanes<isa, T>(width, [&](auto at) ANYLEAD_SIMD_LAMBDA {
-        at.store(row, (at(x + t * stride) - at(m)) * at(s) * at(weight) + at(bias));
-      });
-      if (gelu) with_isa<GeluPass>(isa, width, row, static_cast<const T*>(row));
+/// Calls f(width, offset, first channel, first statistic) for stripes of whole groups of every segment, in parallel.
+template <class F>
+void for_stripes(const GroupNormDims& d, F&& f) {
+  const Index width = stripe_width(d), stripes = (d.channels + width - 1) / width;
+  parallel_for(d.batch * stripes, 1, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      const Index b = i / stripes, c = i % stripes * width;
+      f(std::min(width, d.channels - c), b * d.time * d.channels + c, c, b * d.groups + c / (d.channels / d.groups));
     }
-  }
-};
+  });
+}
 
 template <class T>
 void group_norm(GroupNormDims d, bool gelu, T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, T eps) {
-  const Index width = stripe_width(d), group = d.channels / d.groups, stripes = (d.channels + width - 1) / width;
-  parallel_for(d.batch * stripes, 1, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; ++i) {
-      struct Room;
-      const Index b = i / stripes, c = i % stripes * width, w = std::min(width, d.channels - c);
-      const Index o = b * d.time * d.channels + c, g = b * d.groups + c / group;
-      with_isa<GroupNormPass>(d.time, d.channels, w, group, gelu, y + o, mean + g, rstd + g, x + o, weight + c, bias + c, eps,
-                              scratch<Room, T>(3 * w));
+  const Index group = d.channels / d.groups;
+  for_stripes(d, [&](Index width, Index o, Index c, Index g) {
+    struct Room;
+    T *m = scratch<Room, T>(4 * width), *s = m + width, *zeros = s + width, *block = zeros + width;
+    std::fill(zeros, zeros + width, T(0));
+    with_isa<ColumnSumsPass>(d.time, d.channels, width, m, x + o, static_cast<const T*>(zeros), static_cast<const T*>(nullptr),
+                             static_cast<const T*>(nullptr), block);
+    group_means(width, group, d.time, m, [&](T v, Index i) { return mean[g + i] = v; });
+    with_isa<ColumnSumsPass>(d.time, d.channels, width, s, x + o, static_cast<const T*>(m), x + o, static_cast<const T*>(m),
+                             block);
+    group_means(width, group, d.time, s, [&](T v, Index i) { return rstd[g + i] = T(1) / std::sqrt(v + eps); });
+    for (Index t = 0; t < d.time; ++t) {
+      T* row = y + o + t * d.channels;
+      with_isa<NormalizeColumnsPass>(width, row, x + o + t * d.channels, static_cast<const T*>(m), static_cast<const T*>(s),
+                                     weight + c, bias + c);
+      if (gelu) with_isa<GeluPass>(width, row, static_cast<const T*>(row));
     }
   });
 }
@@ -81,38 +97,12 @@ void group_norm_forward(const Exec&, GroupNormDims d, T* y, T* mean, T* rstd, co
 }
 
 struct GroupNormBackwardPass {
-  /// dn: gradient of the normalised value, from dy; with gelu it is written to the scratch that dx then overwrites.
+  /// dx = (dy weight - a - (x - m) s b) s, of all rows
   template <Isa isa, class T>
-  ANYLEAD_SIMD static void run(Index time, Index stride, Index width, Index group, bool gelu, Grad<T> dx, T* sum_dn, T* sum_dnx,
-                               const T* dy, const T* x, const T* weight, const T* bias, const T* mean, const T* rstd, T* room) {
-    T *m = room, *s = room + width, *block = room + 2 * width, *a = room + 3 * width, *b = room + 4 * width;
-    for (Index c = 0; c < width; ++c) {
-      m[c] = mean[c / group];
-      s[c] = rstd[c / group];
-    }
-    if (gelu) {
-      for (Index t = 0; t < time; ++t) {
-        T* row = dx.data + t * stride;
-        for_lanes<isa, T>(width, [&](auto at) ANYLEAD_SIMD_LAMBDA {
-          at.store(row, (at(x + t * stride) - at(m)) * at(s) * at(weight) + at(bias));
-        });
-        with_isa<GeluBackwardPass>(isa, width, Grad<T>{row, GradMode::overwrite}, dy + t * stride, static_cast<const T*>(row));
-      }
-      dy = dx.data;
-    }
-    column_sums<isa>(time, stride, width, sum_dn, block, [&](auto at, Index o) ANYLEAD_SIMD_LAMBDA { return at(dy + o); });
-    column_sums<isa>(time, stride, width, sum_dnx, block,
-                     [&](auto at, Index o) ANYLEAD_SIMD_LAMBDA { return at(dy + o) * (at(x + o) - at(m)) * at(s); });
-    if (!dx) return;
-    for (Index c = 0; c < width; ++c) {
-      a[c] = sum_dn[c] * weight[c];
-      b[c] = sum_dnx[c] * weight[c];
-    }
-    group_means(width, group, time, a, [](T v, Index) ANYLEAD_SIMD_LAMBDA { return v; });
-    group_means(width, group, time, b, [](T v, Index) ANYLEAD_SIMD_LAMBDA { return v; });
-    for (Index t = 0; t < time; ++t)
+  ANYLEAD_SIMD static void run(Index time, Index stride, Index width, Grad<T> dx, const T* dy, const T* x, const T* weight,
+                               const T* m, const T* s, const T* a, const T* b) {
+    for (Index o = 0; o < time * stride; o += stride)
       for_lanes<isa, T>(width, [&](auto at) ANYLEAD_SIMD_LAMBDA {
-        const Index o = t * stride;
         const auto normal = (at(x + o) - at(m)) * at(s);
         deliver(at, dx, o, (at(dy + o) * at(weight) - at(a) - normal * at(b)) * at(s));
       });
@@ -124,17 +114,41 @@ template <class T>
 void group_norm_backward(GroupNormDims d, bool gelu, Grad<T> dx, Grad<T> dweight, Grad<T> dbias, const T* dy, const T* x,
                          const T* weight, const T* bias, const T* mean, const T* rstd) {
   struct Sums;
-  const Index width = stripe_width(d), group = d.channels / d.groups, stripes = (d.channels + width - 1) / width;
+  const Index group = d.channels / d.groups;
   T* sums = scratch<Sums, T>(2 * d.batch * d.channels);
-  parallel_for(d.batch * stripes, 1, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; ++i) {
-      struct Room;
-      const Index b = i / stripes, c = i % stripes * width, w = std::min(width, d.channels - c);
-      const Index o = b * d.time * d.channels + c, g = b * d.groups + c / group;
-      T* own = sums + 2 * b * d.channels + c;
-      with_isa<GroupNormBackwardPass>(d.time, d.channels, w, group, gelu, advanced(dx, o), own, own + d.channels, dy + o, x + o,
-                                      weight + c, bias ? bias + c : bias, mean + g, rstd + g, scratch<Room, T>(5 * w));
+  for_stripes(d, [&](Index width, Index o, Index c, Index g) {
+    struct Room;
+    T *room = scratch<Room, T>(6 * width), *a = room, *b = a + width, *block = b + width, *m = block + width, *s = m + width,
+      *zeros = s + width;
+    for (Index i = 0; i < width; ++i) {
+      m[i] = mean[g + i / group];
+      s[i] = rstd[g + i / group];
+      zeros[i] = 0;
     }
+    const T *center = m, *scale = s, *zero = zeros, *own_dy = dy + o, *own_x = x + o, *none = nullptr;
+    const Grad<T> own_dx = advanced(dx, o);
+    if (gelu) {  // dx receives the gradient of the normalised value first
+      for (Index t = 0; t < d.time; ++t) {
+        T* row = own_dx.data + t * d.channels;
+        with_isa<NormalizeColumnsPass>(width, row, own_x + t * d.channels, center, scale, weight + c, bias + c);
+        with_isa<GeluBackwardPass>(width, Grad<T>{row, GradMode::overwrite}, own_dy + t * d.channels,
+                                   static_cast<const T*>(row));
+      }
+      own_dy = own_dx.data;
+    }
+    T *sum_dn = sums + o / (d.time * d.channels) * 2 * d.channels + c, *sum_dnx = sum_dn + d.channels;
+    with_isa<ColumnSumsPass>(d.time, d.channels, width, sum_dn, own_dy, zero, none, none, block);
+    with_isa<ColumnSumsPass>(d.time, d.channels, width, sum_dnx, own_x, center, own_dy, zero, block);
+    for (Index i = 0; i < width; ++i) {
+      sum_dnx[i] *= s[i];
+      a[i] = sum_dn[i] * weight[c + i];
+      b[i] = sum_dnx[i] * weight[c + i];
+    }
+    if (!dx) return;
+    group_means(width, group, d.time, a, [](T v, Index) { return v; });
+    group_means(width, group, d.time, b, [](T v, Index) { return v; });
+    with_isa<GroupNormBackwardPass>(d.time, d.channels, width, own_dx, own_dy, own_x, weight + c, center, scale,
+                                    static_cast<const T*>(a), static_cast<const T*>(b));
   });
   for (Index c = 0; c < d.channels; ++c) {
     T w = 0, b = 0;

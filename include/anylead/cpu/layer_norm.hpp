@@ -35,33 +35,7 @@ ANYLEAD_SIMD void normalize_row_backward(Index cols, const T* dy, const T* x, co
   });
 }
 
-/// Row chunks with partial sums of the parameter gradients, added up in order: the same for any number of threads.
 inline constexpr Index kNormRows = 32;
-
-template <class T, class Chunk>
-void norm_backward(RowDims d, Grad<T> dweight, Grad<T> dbias, Chunk&& chunk) {
-  struct Partials;
-  const bool sums = dweight || dbias;
-  const Index chunks = (d.rows + kNormRows - 1) / kNormRows;
-  T* partials = sums ? scratch<Partials, T>(chunks * 2 * d.cols) : nullptr;
-  parallel_for(d.rows, kNormRows, [&](Index begin, Index end) {
-    T* own = sums ? partials + begin / kNormRows * 2 * d.cols : nullptr;
-    if (sums) std::fill(own, own + 2 * d.cols, T(0));
-    chunk(begin, end, own, sums ? own + d.cols : own);
-  });
-  if (!sums) return;
-  parallel_for(d.cols, 64, [&](Index begin, Index end) {
-    for (Index c = begin; c < end; ++c) {
-      T w = 0, b = 0;
-      for (Index i = 0; i < chunks; ++i) {
-        w += partials[2 * i * d.cols + c];
-        b += partials[(2 * i + 1) * d.cols + c];
-      }
-      deliver(dweight, c, w);
-      deliver(dbias, c, b);
-    }
-  });
-}
 
 struct LayerNormPass {
   template <Isa isa, class T>
@@ -80,43 +54,17 @@ void layer_norm_forward(const Exec&, RowDims d, T* y, T* mean, T* rstd, const T*
   });
 }
 
-struct LayerNormBackwardPass {
-  template <Isa isa, class T>
-  ANYLEAD_SIMD static void run(Index begin, Index end, Index cols, Grad<T> dx, T* dweight, T* dbias, const T* dy, const T* x,
-                               const T* weight, const T* mean, const T* rstd) {
-    for (Index r = begin; r < end; ++r)
-      normalize_row_backward<isa>(cols, dy + r * cols, x + r * cols, weight, mean[r], rstd[r], dweight, dbias,
-                                  [&](auto at, auto v) ANYLEAD_SIMD_LAMBDA { deliver(at, dx, r * cols, v); });
-  }
-};
-
-template <class T>
-void layer_norm_backward(const Exec&, RowDims d, Grad<T> dx, Grad<T> dweight, Grad<T> dbias, const T* dy, const T* x,
-                         const T* weight, const T* mean, const T* rstd) {
-  norm_backward(d, dweight, dbias, [&](Index begin, Index end, T* dw, T* db) {
-    with_isa<LayerNormBackwardPass>(begin, end, d.cols, dx, dw, db, dy, x, weight, mean, rstd);
-  });
-}
-
-struct ResidualNormPass {
-  template <Isa isa, class T>
-  ANYLEAD_SIMD static void run(Index begin, Index end, Index cols, T* y, T* s, T* mean, T* rstd, const T* x, const T* a,
-                               Dropout dropout, const T* weight, const T* bias, T eps) {
-    DropoutAddPass::run<isa>(begin * cols, (end - begin) * cols, s + begin * cols, x + begin * cols, a + begin * cols, dropout);
-    for (Index r = begin; r < end; ++r)
-      normalize_row<isa>(cols, y + r * cols, mean + r, rstd + r, s + r * cols, weight, bias, eps);
-  }
-};
-
 template <class T>
 void residual_norm_forward(const Exec&, RowDims d, T* y, T* s, T* mean, T* rstd, const T* x, const T* a, Dropout dropout,
                            const T* weight, const T* bias, T eps) {
   parallel_for(d.rows, kNormRows, [&](Index begin, Index end) {
-    with_isa<ResidualNormPass>(begin, end, d.cols, y, s, mean, rstd, x, a, dropout, weight, bias, eps);
+    const Index o = begin * d.cols, rows = end - begin;
+    with_isa<DropoutAddPass>(o, rows * d.cols, s + o, x + o, a + o, dropout);
+    with_isa<LayerNormPass>(rows, d.cols, y + o, mean + begin, rstd + begin, static_cast<const T*>(s + o), weight, bias, eps);
   });
 }
 
-struct ResidualNormBackwardPass {
+struct NormBackwardPass {
   template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index begin, Index end, Index cols, Grad<T> dx, Grad<T> da, T* dweight, T* dbias, const T* dy,
                                const T* s, Dropout dropout, const T* weight, const T* mean, const T* rstd, T* factors) {
@@ -132,14 +80,39 @@ struct ResidualNormBackwardPass {
   }
 };
 
+/// Row chunks with partial sums of the parameter gradients, added up in order: the same for any number of threads.
 template <class T>
 void residual_norm_backward(const Exec&, RowDims d, Grad<T> dx, Grad<T> da, Grad<T> dweight, Grad<T> dbias, const T* dy,
                             const T* s, Dropout dropout, const T* weight, const T* mean, const T* rstd) {
-  norm_backward(d, dweight, dbias, [&](Index begin, Index end, T* dw, T* db) {
-    struct Factors;
-    with_isa<ResidualNormBackwardPass>(begin, end, d.cols, dx, da, dw, db, dy, s, dropout, weight, mean, rstd,
-                                       scratch<Factors, T>(d.cols));
+  struct Partials;
+  struct Factors;
+  const bool sums = dweight || dbias;
+  const Index chunks = (d.rows + kNormRows - 1) / kNormRows;
+  T* partials = sums ? scratch<Partials, T>(chunks * 2 * d.cols) : nullptr;
+  parallel_for(d.rows, kNormRows, [&](Index begin, Index end) {
+    T* own = sums ? partials + begin / kNormRows * 2 * d.cols : nullptr;
+    if (sums) std::fill(own, own + 2 * d.cols, T(0));
+    with_isa<NormBackwardPass>(begin, end, d.cols, dx, da, own, sums ? own + d.cols : own, dy, s, dropout, weight, mean, rstd,
+                               scratch<Factors, T>(d.cols));
   });
+  if (!sums) return;
+  parallel_for(d.cols, 64, [&](Index begin, Index end) {
+    for (Index c = begin; c < end; ++c) {
+      T w = 0, b = 0;
+      for (Index i = 0; i < chunks; ++i) {
+        w += partials[2 * i * d.cols + c];
+        b += partials[(2 * i + 1) * d.cols + c];
+      }
+      deliver(dweight, c, w);
+      deliver(dbias, c, b);
+    }
+  });
+}
+
+template <class T>
+void layer_norm_backward(const Exec& exec, RowDims d, Grad<T> dx, Grad<T> dweight, Grad<T> dbias, const T* dy, const T* x,
+                         const T* weight, const T* mean, const T* rstd) {
+  residual_norm_backward(exec, d, dx, Grad<T>{}, dweight, dbias, dy, x, Dropout{}, weight, mean, rstd);
 }
 
 }  // namespace anylead::cpu_ops

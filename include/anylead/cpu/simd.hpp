@@ -138,13 +138,18 @@ struct Lanes {
   ANYLEAD_SIMD void store(T* p, V v) const { n >= V::lanes ? cpu_ops::store(p + i, v) : store_tail(p + i, v, n); }
 };
 
+/// Loops have code of its own for whole vectors, which need not ask where the end is. Not for double, to compile sooner.
+template <class T>
+inline constexpr bool kEndApart = sizeof(T) == 4;
+
 /// Calls f(at) with an `at` for each vector of [0, n): at(p) loads lanes (zeros behind the end), at.store(p, v) stores them.
 template <Isa isa, class T, class F>
 ANYLEAD_SIMD void for_lanes(Index n, F&& f) {
   using At = Lanes<T, register_bytes(isa)>;
   Index i = 0;
-  for (; i + At::V::lanes <= n; i += At::V::lanes) f(At{i, At::V::lanes});
-  if (i < n) f(At{i, n - i});
+  if constexpr (kEndApart<T>)
+    for (; i + At::V::lanes <= n; i += At::V::lanes) f(At{i, At::V::lanes});
+  for (; i < n; i += At::V::lanes) f(At{i, n - i});
 }
 
 /// Sum over i < n of f(at): f returns the vector of terms and must give 0 in lanes behind the end (it does where it is a
@@ -154,12 +159,17 @@ ANYLEAD_SIMD T sum_lanes(Index n, F&& f) {
   using At = Lanes<T, register_bytes(isa)>;
   typename At::V a = {}, b = {};
   Index i = 0;
-  for (; i + At::V::lanes <= n; i += At::V::lanes) {
-    const auto next = a + f(At{i, At::V::lanes});
+  if constexpr (kEndApart<T>)
+    for (; i + At::V::lanes <= n; i += At::V::lanes) {
+      const auto next = a + f(At{i, At::V::lanes});
+      a = b;
+      b = next;
+    }
+  for (; i < n; i += At::V::lanes) {
+    const auto next = a + f(At{i, n - i});
     a = b;
     b = next;
   }
-  if (i < n) a += f(At{i, n - i});
   return sum(a + b);
 }
 
