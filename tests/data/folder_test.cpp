@@ -11,8 +11,8 @@
 #include <anylead/data/glob.hpp>
 #include <anylead/data/npy.hpp>
 #include <anylead/data/source.hpp>
-#include <io/temporary_folder.hpp>
 #include <support/catch.hpp>
+#include <support/temporary_folder.hpp>
 
 using namespace anylead;
 using namespace anylead::data;

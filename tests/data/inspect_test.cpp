@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <io/temporary_folder.hpp>
+#include <support/temporary_folder.hpp>
 
 namespace {
 

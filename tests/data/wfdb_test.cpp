@@ -8,8 +8,8 @@
 #include <anylead/core/error.hpp>
 #include <anylead/data/wfdb.hpp>
 #include <anylead/data/wfdb_formats.hpp>
-#include <io/temporary_folder.hpp>
 #include <support/catch.hpp>
+#include <support/temporary_folder.hpp>
 
 using namespace anylead;
 using namespace anylead::data;

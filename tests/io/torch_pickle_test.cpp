@@ -2,9 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include <io/temporary_folder.hpp>
 #include <io/zip_builder.hpp>
 #include <support/catch.hpp>
+#include <support/temporary_folder.hpp>
 
 using namespace anylead;
 using namespace anylead::io;

@@ -2,16 +2,14 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <fstream>
-#include <iterator>
 
 #include <anylead/core/parallel.hpp>
 #include <anylead/cpu.hpp>
 #include <anylead/train/model_io.hpp>
 #include <anylead/train/pretrain_run.hpp>
 
-#include "io/temporary_folder.hpp"
-#include "support/catch.hpp"
+#include <support/catch.hpp>
+#include <support/temporary_folder.hpp>
 
 using namespace anylead;
 
@@ -52,17 +50,13 @@ void train_run(train::Settings s, const data::SegmentCache& cache, bool resume =
   run.run(callbacks);
 }
 
-std::string bytes(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  REQUIRE(file);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 void check_equal(const std::string& a, const std::string& b, Index step) {
   for (const char* file : {"model.safetensors", "optimizer.safetensors"}) {
     INFO(file);
     const std::string inside = str("/checkpoints/step-", step, "/", file);
-    CHECK(bytes(a + inside) == bytes(b + inside));
+    const std::string content = read_file(a + inside);
+    CHECK_FALSE(content.empty());
+    CHECK(content == read_file(b + inside));
   }
   const auto left = train::read_metrics(a + "/metrics.jsonl", "train"),
              right = train::read_metrics(b + "/metrics.jsonl", "train");

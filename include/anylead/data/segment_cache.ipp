@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include <anylead/core/error.hpp>
-#include <anylead/data/mapped_file.hpp>
+#include <anylead/core/mapped_file.hpp>
 #include <anylead/data/segment_cache.hpp>
 #include <anylead/data/segment_cache_format.hpp>
 

@@ -7,9 +7,9 @@
 #include <set>
 
 #include <anylead/core/error.hpp>
+#include <anylead/core/mapped_file.hpp>
 #include <anylead/core/printable.hpp>
 #include <anylead/data/ascii.hpp>
-#include <anylead/data/mapped_file.hpp>
 #include <anylead/data/mat4.hpp>
 #include <anylead/data/wfdb.hpp>
 #include <anylead/data/wfdb_formats.hpp>

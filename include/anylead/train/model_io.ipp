@@ -1,11 +1,12 @@
+#pragma once
+
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <optional>
 
 #include <nlohmann/json.hpp>
 
+#include <anylead/core/mapped_file.hpp>
 #include <anylead/io/checkpoint.hpp>
 #include <anylead/io/safetensors.hpp>
 #include <anylead/io/state_dict.hpp>
@@ -17,12 +18,6 @@
 namespace anylead::train {
 
 namespace detail {
-
-ANYLEAD_INLINE std::string read_text(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw IoError(str(path, ": cannot be opened"));
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 /// What the reference's configuration says beyond the shapes. Its keys are those of `cfg.model`.
 ANYLEAD_INLINE void apply_reference_config(Settings& s, const std::string& cfg_json) {
@@ -71,7 +66,7 @@ ANYLEAD_INLINE ModelFile open_model(const std::string& path) {
     m.source = folder + "/model.safetensors";
     m.arrays = io::load_safetensors(m.source).arrays;
     const std::string state = folder + "/state.json";
-    const auto json = nlohmann::json::parse(detail::read_text(state), nullptr, false);
+    const auto json = nlohmann::json::parse(read_text(state), nullptr, false);
     if (!json.is_object() || !json.contains("settings")) throw FormatError(state, "", "expected an object with settings");
     m.settings = settings_from_json(json.at("settings").dump(), state);
     heads_known = true;

@@ -1,11 +1,13 @@
+#pragma once
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 
+#include <anylead/core/atomic_file.hpp>
 #include <anylead/core/isa.hpp>
 #include <anylead/core/parallel.hpp>
 #include <anylead/cpu.hpp>
-#include <anylead/io/atomic_file.hpp>
 #include <anylead/report/html.hpp>
 #include <anylead/train/progress.hpp>
 #include <anylead/train/run_report.hpp>
@@ -131,7 +133,7 @@ ANYLEAD_INLINE void write_report(const PretrainRun& run, const data::SegmentCach
                    {"time", duration_text(train.empty() ? 0 : train.back().seconds)},
                    {"threads", std::to_string(threads())},
                    {"instruction set", std::string(name(current_isa()))}}}};
-  io::replace_text(path, report::html_page(r));
+  replace_text(path, report::html_page(r));
 }
 
 }  // namespace anylead::train
