@@ -5,6 +5,7 @@
 
 #include <anylead/core/parallel.hpp>
 #include <anylead/cpu.hpp>
+#include <anylead/data/npy.hpp>
 #include <anylead/train/model_io.hpp>
 #include <anylead/train/pretrain_run.hpp>
 
@@ -94,6 +95,23 @@ TEST_CASE("a run that was killed and continued equals one that was not, bit for 
   REQUIRE((WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL));
   train_run(settings(killed, 10), cache, true);
   check_equal(whole, killed, 10);
+}
+
+TEST_CASE("arrays are read with the names of their leads that the settings give", "[train]") {
+  const TemporaryFolder folder;
+  data::write_npy(folder / "holter.npy", {2, 5000}, std::vector<float>(10000, 0.5f));
+  auto s = settings("", 1);
+  s.data = folder.path();
+  s.array_leads = "V5, II";
+  const auto cache = train::open_segments(s, folder / "cache");
+  CHECK(cache.size() == 2);
+  CHECK(cache.present(0)[1]);        // II
+  CHECK(cache.present(0)[10]);       // V5
+  CHECK_FALSE(cache.present(0)[0]);  // I
+  s.array_leads = "";
+  const auto unnamed = train::open_segments(s, folder / "cache");
+  REQUIRE(unnamed.report().bad.size() == 1);
+  CHECK_THAT(unnamed.report().bad[0].message, Catch::Contains("--array-leads"));
 }
 
 TEST_CASE("threads, prefetch and stops between steps leave the numbers alone", "[train]") {

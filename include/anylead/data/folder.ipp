@@ -113,7 +113,7 @@ ANYLEAD_INLINE RawRecord read_npy_recording(const std::string& path, Index part,
   if (known.empty() && leads == 12) known.assign(kLeadNames.begin(), kLeadNames.end());
   if (static_cast<Index>(known.size()) != leads)
     throw FormatError(path, "",
-                      known.empty() ? str("found ", leads, " leads without names: name them (array_leads)")
+                      known.empty() ? str("found ", leads, " leads without names: name them (--array-leads)")
                                     : str("expected the ", known.size(), " named leads, found ", leads));
   const std::vector<double> all = npy_values(header, file.bytes(), std::max<Index>(part, 0) * rows * columns, rows * columns);
   RawRecord record;

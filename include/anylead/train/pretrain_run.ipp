@@ -396,7 +396,8 @@ ANYLEAD_INLINE data::SegmentCache open_segments(const Settings& s, const std::st
   return data::cached_segments(data::RecordFolder(s.data, {.match = s.match,
                                                            .ignore_checksums = s.ignore_checksums,
                                                            .patients_csv = s.patients,
-                                                           .array_rate_hz = s.array_rate_hz}),
+                                                           .array_rate_hz = s.array_rate_hz,
+                                                           .array_leads = detail::split_list(s.array_leads)}),
                                cache_folder, options, progress);
 }
 
