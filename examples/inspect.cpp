@@ -75,7 +75,8 @@ ordered_json json_of(const data::RawRecord& record) {
   if (equal) samples = samples.empty() ? ordered_json(0) : ordered_json(samples.front());
   return {{"record", record.id},           {"rate_hz", record.rate_hz},
           {"samples", std::move(samples)}, {"duration_s", duration_of(record)},
-          {"comments", record.comments},   {"leads", std::move(leads)}};
+          {"comments", record.comments},   {"notes", record.notes},
+          {"leads", std::move(leads)}};
 }
 
 /// Text of files fit for a terminal: control characters, which could move its cursor or colour it, become question marks.
@@ -122,6 +123,7 @@ void print_table(const data::RawRecord& record) {
     std::printf("\n");
   }
   for (const std::string& comment : record.comments) std::printf("  # %s\n", shown(comment).c_str());
+  for (const std::string& note : record.notes) std::printf("  note: %s\n", shown(note).c_str());
   std::printf("\n");
 }
 

@@ -84,6 +84,21 @@ TEST_CASE("a second run opens the file and still shows the report", "[data]") {
         "3 of 5 records used, 5 segments, 1 records too short, 1 records unreadable\n  broken: byte 7: expected 1, found 2");
 }
 
+TEST_CASE("notes on files are kept with the segments", "[data]") {
+  const TemporaryFolder folder;
+  MemorySource source = three_records();
+  for (const std::size_t i : {0, 2}) source.records[i].notes = {source.records[i].id + ".dat: byte 4: 2 bytes too many"};
+  cached_segments(source, folder.path());
+  const auto cache = cached_segments(source, folder.path());
+  REQUIRE(cache.report().notes.size() == 2);
+  CHECK(cache.report().notes[1].record == "c");
+  CHECK(cache.report().notes[1].message == "c.dat: byte 4: 2 bytes too many");
+  CHECK(cache.report().used == 3);
+  CHECK(str(cache.report()) ==
+        "3 of 3 records used, 5 segments, 2 notes on files\n  a.dat: byte 4: 2 bytes too many\n  c.dat: byte 4: 2 bytes too "
+        "many");
+}
+
 TEST_CASE("other recordings or other options make another cache", "[data]") {
   const TemporaryFolder folder;
   MemorySource source = three_records();

@@ -112,6 +112,7 @@ class CacheWriter {
     report_.leads_repeated += r.counts.leads_repeated;
     report_.leads_dropped += r.counts.leads_dropped;
     report_.samples_bridged += r.counts.samples_bridged;
+    report_.notes.insert(report_.notes.end(), r.counts.notes.begin(), r.counts.notes.end());
     if (r.size() == 0) return;
     records_.push_back({id, source, person, header_.segments, r.size(), rate_hz});
     segment_.resize(static_cast<std::size_t>(header_.leads * header_.samples));
@@ -149,10 +150,12 @@ class CacheWriter {
     for (const Index n : {r.records, r.used, r.too_short, r.without_segment, r.segments, r.segments_dropped, r.leads_missing,
                           r.leads_repeated, r.leads_dropped, r.samples_bridged})
       out.put(n);
-    out.put(std::uint64_t{r.bad.size()});
-    for (const auto& [record, message] : r.bad) {
-      out.put(record);
-      out.put(message);
+    for (const auto* problems : {&r.bad, &r.notes}) {
+      out.put(std::uint64_t{problems->size()});
+      for (const auto& [record, message] : *problems) {
+        out.put(record);
+        out.put(message);
+      }
     }
     out.put(std::uint64_t{r.duplicates.size()});
     for (const auto& [record, of] : r.duplicates) {

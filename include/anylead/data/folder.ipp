@@ -166,7 +166,8 @@ ANYLEAD_INLINE RecordFolder::RecordFolder(const std::string& path, const FolderO
       }
       if (name == "records.csv") {
         const CsvTable table = read_csv(file.string());
-        if (table.column("record") >= 0 && table.column("patient") >= 0) patients_.add_table(file.string());
+        if (table.column("record") >= 0 && table.column("patient") >= 0)
+          patients_.add_found(file.string(), file.lexically_relative(path).parent_path().generic_string());
         continue;
       }
       const bool recording =
