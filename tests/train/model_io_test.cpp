@@ -5,33 +5,20 @@
 #include <anylead/cpu.hpp>
 #include <anylead/io/safetensors.hpp>
 #include <anylead/io/state_dict.hpp>
-#include <anylead/nn/init.hpp>
 #include <io/pickle_builder.hpp>
 #include <io/zip_builder.hpp>
 #include <support/catch.hpp>
 #include <support/temporary_folder.hpp>
+#include <support/tiny_model.hpp>
 
 using namespace anylead;
 using Catch::Matchers::Contains;
 
 namespace {
 
-ssl::PretrainOptions small_model() {
-  ssl::PretrainOptions o;
-  o.encoder.conv = ssl::parse_conv_layers("[(8, 4, 4)] * 2");
-  o.encoder.layers = 1;
-  o.encoder.width = 16;
-  o.encoder.heads = 2;
-  o.encoder.feed_forward = 16;
-  o.encoder.position_taps = 8;
-  o.encoder.position_groups = 4;
-  o.w2v.entries = 4;
-  o.w2v.final_width = 8;
-  return o;
-}
-
-io::Arrays small_arrays() {
-  ssl::PretrainModel<float> model(small_model());
+/// Of a model of width 12.
+io::Arrays tiny_arrays() {
+  ssl::PretrainModel<float> model(test::tiny_options());
   nn::init(model, {.seed = 5, .device = cpu()});
   return io::state_dict(model);
 }
@@ -61,16 +48,16 @@ std::string config(const std::vector<std::pair<std::string, std::string>>& of_mo
 
 std::vector<float> embedding(const train::ModelFile& file) {
   const auto encoder = train::load_encoder(file, cpu());
-  std::vector<float> signal(12 * 800);
+  std::vector<float> signal(12 * 200);
   for (std::size_t i = 0; i < signal.size(); ++i) signal[i] = static_cast<float>(std::sin(0.1 * double(i)));
-  return encoder.forward(Ctx{}, Var<float>(Tensor<float>::from_host(signal, {1, 12, 800}, cpu()))).value().to_host();
+  return encoder.forward(Ctx{}, Var<float>(Tensor<float>::from_host(signal, {1, 12, 200}, cpu()))).value().to_host();
 }
 
 }  // namespace
 
 TEST_CASE("a file that does not tell its attention heads needs to be told", "[train]") {
   const TemporaryFolder folder;
-  const auto arrays = small_arrays();
+  const auto arrays = tiny_arrays();
   io::save_safetensors(folder / "bare.safetensors", arrays);
   write_file(folder / "bare.pt", torch_file(arrays, ""));
   write_file(folder / "other.pt", torch_file(arrays, config({{"layer_norm_first", "\x89"}})));
@@ -78,16 +65,16 @@ TEST_CASE("a file that does not tell its attention heads needs to be told", "[tr
     INFO(name);
     const std::string path = folder / name;
     CHECK_THROWS_AS(train::open_model(path), OptionError);
-    CHECK_THROWS_WITH(train::open_model(path), Contains(path) && Contains("--heads") && Contains("width 16"));
+    CHECK_THROWS_WITH(train::open_model(path), Contains(path) && Contains("--heads") && Contains("width 12"));
     CHECK(train::open_model(path, 4).settings.model.encoder.heads == 4);
     CHECK(embedding(train::open_model(path, 2)) != embedding(train::open_model(path, 4)));
-    CHECK_THROWS_WITH(train::load_encoder(train::open_model(path, 3), cpu()), Contains("width 16 in 3 heads"));
+    CHECK_THROWS_WITH(train::load_encoder(train::open_model(path, 5), cpu()), Contains("width 12 in 5 heads"));
   }
 }
 
 TEST_CASE("a file that tells its attention heads is believed", "[train]") {
   const TemporaryFolder folder;
-  const auto arrays = small_arrays();
+  const auto arrays = tiny_arrays();
   const std::string path = folder / "told.pt";
   write_file(path, torch_file(arrays, config({{"encoder_attention_heads", "K\4"}, {"layer_norm_first", "\x88"}})));
   write_file(folder / "bare.pt", torch_file(arrays, ""));
