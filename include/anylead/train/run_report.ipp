@@ -119,7 +119,7 @@ ANYLEAD_INLINE void write_report(const PretrainRun& run, const data::SegmentCach
                     {"leads missing", std::to_string(d.leads_missing), "zero and absent"},
                     {"leads emptied", std::to_string(d.leads_dropped), "long gaps"},
                     {"samples bridged", std::to_string(d.samples_bridged), "short gaps"}};
-  r.data.files = {{"could not be read", {}}, {"left out as copies", {}}, {"read with a note", {}}};
+  r.data.files = {{"could not be read", {}}, {"left out in favour of a copy", {}}, {"read with a note", {}}};
   for (const auto& [record, message] : d.bad) r.data.files[0].files.emplace_back(record, message);
   for (const auto& [record, of] : d.duplicates) r.data.files[1].files.emplace_back(record, "the same recording as " + of);
   for (const auto& [record, message] : d.notes) r.data.files[2].files.emplace_back(record, message);
