@@ -17,13 +17,18 @@ namespace anylead {
 
 namespace detail {
 
-/// A name beside `path` that no file has: of this process, or left by a dead one that had its number. A device or a pipe at
-/// `path` itself is none of ours to replace.
-inline std::string unused_name(const std::string& path) {
+/// The path, unless it is that of a folder, a device or a pipe: those are not ours to replace.
+inline const std::string& replaceable(const std::string& path) {
   struct stat status = {};
   if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
     throw IoError(str(path, ": cannot be replaced: not a regular file"));
+  return path;
+}
+
+/// A name beside `path` that no file has: of this process, or left by a dead one that had its number.
+inline std::string unused_name(const std::string& path) {
   static std::atomic<int> number{0};
+  struct stat status = {};
   for (;;) {
     std::string name = str(path, ".", static_cast<long>(::getpid()), "-", number.fetch_add(1), kPartial);
     if (::lstat(name.c_str(), &status) != 0) return name;
@@ -73,7 +78,8 @@ ANYLEAD_INLINE void OutputFile::finish() {
   if (::close(file) != 0) throw IoError(str(path_, ": cannot be closed: ", std::strerror(errno)));
 }
 
-ANYLEAD_INLINE AtomicFile::AtomicFile(const std::string& path) : path_(path), file_(detail::unused_name(path)) {}
+ANYLEAD_INLINE AtomicFile::AtomicFile(const std::string& path)
+    : path_(detail::replaceable(path)), file_(detail::unused_name(path)) {}
 
 ANYLEAD_INLINE AtomicFile::~AtomicFile() {
   if (!committed_) ::unlink(file_.path().c_str());
