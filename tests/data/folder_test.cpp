@@ -1,7 +1,8 @@
+#include <sys/stat.h>
+
 #include <chrono>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <set>
 #include <string>
 #include <vector>
@@ -231,6 +232,20 @@ TEST_CASE("single recordings are opened by header, by name or by signal file", "
   }
   write_file(folder / "r.txt", "x");
   CHECK_THROWS_AS(RecordFolder(folder / "r.txt"), OptionError);
+}
+
+TEST_CASE("a pipe with the name of a recording is refused without waiting for its writer", "[folder]") {
+  const TemporaryFolder folder;
+  for (const char* name : {"p.hea", "p.csv", "p.npy"}) {
+    REQUIRE(::mkfifo((folder / name).c_str(), 0600) == 0);
+    CHECK_THROWS_WITH(RecordFolder(folder.path()), Catch::Contains("no recordings found"));
+    const auto read = [&] {
+      const RecordFolder one(folder / name);
+      one.version(0);
+      one.read(0);
+    };
+    CHECK_THROWS_WITH(read(), Catch::Contains("not a regular file"));
+  }
 }
 
 TEST_CASE("missing and empty folders are errors that say what was looked for", "[folder]") {
