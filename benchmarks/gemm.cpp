@@ -69,7 +69,7 @@ double peak() {
   return best;
 }
 
-enum class Way { serial, all, all_packed, eigen };
+enum class Way { serial, all, all_packed, all_bf16, eigen };
 
 struct Shape {
   Index m, n, k;
@@ -102,7 +102,11 @@ void product(benchmark::State& state, const Shape& s, Way way) {
                      .op_b = s.op_b,
                      .c = c.data(),
                      .ldc = s.n};
-  const PackedB<T> packed(way == Way::all_packed ? s.k : 0, way == Way::all_packed ? s.n : 0, b.data(), b.cols(), s.op_b);
+  std::vector<T> room(way == Way::all_packed ? static_cast<std::size_t>(packed_size<T>(s.k, s.n)) : 0);
+  if (way == Way::all_packed) pack_b(room.data(), s.k, s.n, b.data(), b.cols(), s.op_b);
+  const PackedB<T> packed = {s.k, s.n, room.data()};
+  Gemm<T> half = g;
+  half.precision = Precision::bf16;
   const auto eigen = [&](Matrix<T>& to) {
     if (s.op_a == Op::transpose)
       to.noalias() = a.transpose() * b;
@@ -119,13 +123,16 @@ void product(benchmark::State& state, const Shape& s, Way way) {
         return gemm(g);
       case Way::all_packed:
         return gemm(g, packed);
+      case Way::all_bf16:
+        return gemm(half);
       case Way::eigen:
         return eigen(c);
     }
   };
   once();
   eigen(reference);
-  const double tolerance = 8 * static_cast<double>(std::numeric_limits<T>::epsilon()) * std::sqrt(double(s.k));
+  const double unit = way == Way::all_bf16 ? 0x1p-8 : static_cast<double>(std::numeric_limits<T>::epsilon());
+  const double tolerance = 8 * unit * std::sqrt(double(s.k));
   if (!(static_cast<double>((c - reference).cwiseAbs().maxCoeff()) <= tolerance * std::max(1., std::sqrt(double(s.k)))))
     return state.SkipWithError("differs from Eigen");
 
@@ -144,13 +151,17 @@ void product(benchmark::State& state, const Shape& s, Way way) {
 template <class T>
 void add(const std::string& type, const std::vector<Shape>& shapes) {
   for (const Shape& s : shapes)
-    for (const auto& [way, label] :
-         {std::pair{Way::serial, "/1"}, {Way::eigen, "/eigen_1"}, {Way::all, "/all"}, {Way::all_packed, "/all_packed"}}) {
+    for (const auto& [way, label] : {std::pair{Way::serial, "/1"},
+                                     {Way::eigen, "/eigen_1"},
+                                     {Way::all, "/all"},
+                                     {Way::all_packed, "/all_packed"},
+                                     {Way::all_bf16, "/all_bf16"}}) {
       if (way == Way::all_packed && s.op_b == Op::none) continue;  // weights: y = x W^T
+      if (way == Way::all_bf16 && sizeof(T) == 8) continue;
       const Way how = way;
       auto* bench = benchmark::RegisterBenchmark((type + "/" + text(s) + label).c_str(),
                                                  [s, how](benchmark::State& state) { product<T>(state, s, how); });
-      if (way == Way::all || way == Way::all_packed) bench->UseRealTime();
+      if (way != Way::serial && way != Way::eigen) bench->UseRealTime();
     }
 }
 

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <exception>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <numeric>
 #include <string>
@@ -23,6 +24,8 @@
 #include <anylead/cpu.hpp>
 #include <anylead/io/safetensors.hpp>
 #include <anylead/io/state_dict.hpp>
+#include <anylead/nn/inference.hpp>
+#include <anylead/nn/precision.hpp>
 #include <anylead/train/model_io.hpp>
 #include <anylead/train/settings.hpp>
 
@@ -37,14 +40,15 @@ constexpr const char* kExamples = R"(
 Examples:
   step --config base --batch 8 --threads 2 --steps 5 --json
   step --config small --mode infer --batch 1 --steps 50
-  step --config base --mode infer --batch 1 --warmup 0 --steps 1 --weights base.safetensors
+  step --config base --mode infer --batch 1 --warmup 0 --steps 1 --weights base.safetensors --plain-weights
       what a process costs from its start to its first embedding; --save-weights writes such a file)";
 
 struct Options {
   std::string config = "small", mode = "train", weights, save_weights;
   Index batch = 8, threads = 2, steps = 5, warmup = 2, samples = 2500;
   std::uint64_t seed = 0;
-  bool json = false;
+  bool json = false, prepare = true;
+  Precision precision = Precision::full;
 };
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
@@ -188,6 +192,11 @@ int run(int argc, char** argv) {
   app.add_option("--seed", o.seed, "of parameters, signals and masks")->capture_default_str();
   app.add_option("--weights", o.weights, "take the parameters from this file instead of drawing them (infer)");
   app.add_option("--save-weights", o.save_weights, "write the drawn parameters to this .safetensors file");
+  app.add_option("--precision", o.precision, "of the factors of products: f32, or bf16 with sums in float")
+      ->transform(
+          CLI::CheckedTransformer(std::map<std::string, Precision>{{"f32", Precision::full}, {"bf16", Precision::bf16}}))
+      ->default_str("f32");
+  app.add_flag("!--plain-weights", o.prepare, "infer: leave the weights as they are loaded, instead of packing them before");
   app.add_flag("--json", o.json, "print one JSON object");
   CLI11_PARSE(app, argc, argv);
   const bool training = o.mode == "train";
@@ -208,8 +217,11 @@ int run(int argc, char** argv) {
     nn::init(model, {.seed = o.seed, .device = cpu()});
     if (!o.save_weights.empty()) io::save_safetensors(o.save_weights, io::state_dict(model), {});
   } else {
-    model.encoder() = train::load_encoder(train::open_model(o.weights), cpu());
+    model.encoder() = train::load_encoder(train::open_model(o.weights, settings.model.encoder.heads), cpu());
   }
+  nn::set_precision(model, o.precision);
+  const Index parameters = nn::parameter_count(model);
+  if (!training && o.prepare) nn::prepare_inference(model.encoder());
   const double build_s = seconds_since(start);
   const ssl::EcgEncoder<float>& encoder = model.encoder();
   const Index leads = encoder.options().leads;
@@ -251,12 +263,12 @@ int run(int argc, char** argv) {
       {"peer", "anylead"},
       {"config", o.config},
       {"mode", o.mode},
-      {"precision", "f32"},
+      {"precision", o.precision == Precision::bf16 ? "bf16" : "f32"},
       {"isa", std::string(name(current_isa()))},
       {"batch", o.batch},
       {"threads", o.threads},
       {"steps", o.steps},
-      {"parameters", nn::parameter_count(model)},
+      {"parameters", parameters},
       {"frames", encoder.frames(o.samples)},
       {"masked_frames", round_to(masked, 0.01)},
       {"median_step_s", round_to(step_s, 1e-6)},

@@ -1,6 +1,7 @@
 #include <anylead/cpu/gemm.hpp>
 
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -46,8 +47,19 @@ struct Case {
     return values;
   }
 
-  double left(Index i, Index p) const { return double(a[std::size_t(op_a == Op::none ? i * lda + p : p * lda + i)]); }
-  double right(Index p, Index j) const { return double(b[std::size_t(op_b == Op::none ? p * ldb + j : j * ldb + p)]); }
+  double left(Index i, Index p, Precision precision = Precision::full) const {
+    return factor(a[std::size_t(op_a == Op::none ? i * lda + p : p * lda + i)], precision);
+  }
+  double right(Index p, Index j, Precision precision = Precision::full) const {
+    return factor(b[std::size_t(op_b == Op::none ? p * ldb + j : j * ldb + p)], precision);
+  }
+
+  /// x as products see it: for bf16 the nearest number with 8 bits of significand, ties to even.
+  static double factor(T x, Precision precision) {
+    if (precision == Precision::full || x == 0) return double(x);
+    const double unit = std::ldexp(1, std::ilogb(double(x)) - 7);
+    return std::nearbyint(double(x) / unit) * unit;
+  }
 
   Gemm<T> gemm(std::vector<T>& to) const {
     return {.m = m,
@@ -67,18 +79,18 @@ struct Case {
 
   /// Runs the product in all forms and compares each element with the plain sum in double. Rounding: at most k + 3 operations
   /// on terms whose sizes add up to `size`.
-  void check() const {
+  void check(Precision precision = Precision::full) const {
     std::vector<double> sums(std::size_t(m * n)), sizes(std::size_t(m * n));
     for (Index i = 0; i < m; ++i)
       for (Index j = 0; j < n; ++j)
         for (Index p = 0; p < k; ++p) {
-          sums[std::size_t(i * n + j)] += left(i, p) * right(p, j);
-          sizes[std::size_t(i * n + j)] += std::abs(left(i, p) * right(p, j));
+          sums[std::size_t(i * n + j)] += left(i, p, precision) * right(p, j, precision);
+          sizes[std::size_t(i * n + j)] += std::abs(left(i, p, precision) * right(p, j, precision));
         }
-    for (const Isa isa : isas()) check(isa, sums, sizes);
+    for (const Isa isa : isas()) check(isa, precision, sums, sizes);
   }
 
-  void check(Isa isa, const std::vector<double>& sums, const std::vector<double>& sizes) const {
+  void check(Isa isa, Precision precision, const std::vector<double>& sums, const std::vector<double>& sizes) const {
     INFO(text() << " on " << name(isa) << " in " << sizeof(T) << " bytes");
     for (const bool add : {false, true})
       for (const bool with_bias : {false, true}) {
@@ -88,7 +100,8 @@ struct Case {
             for (Index j = 0; j < n; ++j) result[std::size_t(i * ldc + j)] = std::numeric_limits<T>::quiet_NaN();
         const std::vector<T> before = result;
         Gemm<T> g = gemm(result);
-        g.alpha = add ? T(-0.625) : T(1);
+        g.alpha = !add ? T(1) : precision == Precision::bf16 ? T(-0.5) : T(-0.625);
+        g.precision = precision;
         g.accumulate = add;
         g.bias = with_bias ? bias.data() : nullptr;
         with_bias ? gemm_serial(g, isa) : cpu_ops::gemm(g, isa);
@@ -153,6 +166,44 @@ TEMPLATE_TEST_CASE("products at a hundred random sizes equal the plain sums", "[
     const Index m = draw(70), n = draw(100), k = draw(150), gap = draw(5);
     const Op op_a = kOps[draw(2)], op_b = kOps[draw(2)];
     Case<TestType>(m, n, k, op_a, op_b, gap).check();
+  }
+}
+
+TEST_CASE("products of factors rounded to bfloat16 equal the plain sums of the rounded factors", "[cpu][gemm]") {
+  for (const Op op_a : kOps)
+    for (const Op op_b : kOps) {
+      for (const Index m : {1, 7, 14, 29})
+        for (const Index n : {1, 15, 16, 33, 65})
+          for (const Index k : {0, 1, 2, 15, 32, 33, 66}) Case<float>(m, n, k, op_a, op_b).check(Precision::bf16);
+      Case<float>(85, 37, 1541, op_a, op_b).check(Precision::bf16);
+      Case<float>(31, 801, 769, op_a, op_b, 0).check(Precision::bf16);
+    }
+}
+
+TEST_CASE("bfloat16 keeps NaN and infinity, and rounds ties to even", "[cpu][gemm]") {
+  constexpr float infinity = std::numeric_limits<float>::infinity(), one = 1;
+  const float odd_nan = std::bit_cast<float>(0x7F800001u);  // rounding its bits would give infinity
+  const std::vector<float> a = {odd_nan, infinity, -infinity, 1 + 0x1p-8f, 1 + 0x3p-8f, 3.4e38f};
+  const std::vector<float> expected = {odd_nan, infinity, -infinity, 1, 1 + 0x1p-6f, infinity};
+  for (const Isa isa : isas()) {
+    std::vector<float> c(a.size());
+    gemm(Gemm<float>{.m = Index(a.size()),
+                     .n = 1,
+                     .k = 1,
+                     .a = a.data(),
+                     .lda = 1,
+                     .op_a = Op::none,
+                     .b = &one,
+                     .ldb = 1,
+                     .op_b = Op::none,
+                     .c = c.data(),
+                     .ldc = 1,
+                     .precision = Precision::bf16},
+         isa);
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      CAPTURE(name(isa), i, c[i]);
+      CHECK(((std::isnan(c[i]) && std::isnan(expected[i])) || c[i] == expected[i]));
+    }
   }
 }
 
@@ -294,14 +345,17 @@ TEMPLATE_TEST_CASE("a matrix packed before gives the same bits", "[cpu][gemm]", 
         for (const auto& [m, n, k] : std::vector<std::array<Index, 3>>{{3, 1601, 70}, {30, 33, 1600}, {1, 1, 1}, {4, 5, 0}}) {
           const Case<TestType> one(m, n, k, op_a, op_b);
           INFO(one.text() << " on " << name(isa));
-          const PackedB<TestType> packed(k, n, one.b.data(), one.ldb, op_b, TestType(0.3), isa);
-          std::vector<TestType> expected = one.c, result = one.c;
-          Gemm<TestType> g = one.gemm(expected);
-          g.alpha = TestType(0.3);
-          gemm_serial(g, isa);
-          g = one.gemm(result);
-          g.b = nullptr;
-          gemm(g, packed);
-          REQUIRE(same_bits(result, expected));
+          for (const Precision precision : {Precision::full, Precision::bf16}) {
+            std::vector<TestType> room(std::size_t(packed_size<TestType>(k, n, precision, isa)));
+            pack_b(room.data(), k, n, one.b.data(), one.ldb, op_b, precision, isa);
+            std::vector<TestType> expected = one.c, result = one.c;
+            Gemm<TestType> g = one.gemm(expected);
+            g.precision = precision;
+            gemm_serial(g, isa);
+            g = one.gemm(result);
+            g.b = nullptr;
+            gemm(g, PackedB<TestType>{k, n, room.data(), precision, isa});
+            REQUIRE(same_bits(result, expected));
+          }
         }
 }

@@ -96,3 +96,23 @@ TEST_CASE("a file without an encoder says so, whatever its heads", "[train]") {
   CHECK_THROWS_WITH(train::open_model(folder / "a.safetensors"), Contains("not an encoder of this kind"));
   CHECK_THROWS_WITH(train::open_model(folder / "a.safetensors", 2), Contains("not an encoder of this kind"));
 }
+
+TEST_CASE("parameters of a file of floats are the mapped file, which writing to them does not change", "[train]") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "model.safetensors";
+  io::save_safetensors(path, tiny_arrays(), {});
+  const MemoryStatistics before = memory_pool(cpu()).statistics();
+  {
+    auto encoder = train::load_encoder(train::open_model(path, 3), cpu());
+    CHECK(memory_pool(cpu()).statistics().used == before.used);
+    nn::for_each_parameter(encoder, [](const std::string&, nn::Parameter<float>& p) {
+      p.value().assign(std::vector<float>(static_cast<std::size_t>(p.shape().count()), 7));
+      CHECK(p.value().to_host().front() == 7);
+      nn::Parameter<float> copy = p;  // memory of its own
+      copy.value().assign(std::vector<float>(static_cast<std::size_t>(p.shape().count()), 8));
+      CHECK(p.value().to_host().front() == 7);
+    });
+  }
+  const auto arrays = io::load_safetensors(path).arrays, expected = tiny_arrays();
+  for (const auto& [name, array] : expected) CHECK(arrays.at(name).to_vector<float>() == array.to_vector<float>());
+}

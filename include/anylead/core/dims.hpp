@@ -16,6 +16,7 @@ struct RowDims {
 /// x [R, in], weight [out, in], y [R, out]
 struct LinearDims {
   Index rows, in, out;
+  Precision precision = Precision::full;
 };
 
 /// x [B, C, T] -> y [B, T, C]

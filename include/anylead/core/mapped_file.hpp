@@ -10,6 +10,7 @@
 namespace anylead {
 
 /// A regular file mapped for reading: pages come in when they are touched, and the system takes them back when memory is short.
+/// Whoever takes parts of it as memory of its own (Storage::over) writes to private copies of the pages, never to the file.
 /// A file that only ever appears by renaming (AtomicFile) cannot change under a mapping; one that another program shortens
 /// meanwhile ends this program with SIGBUS.
 class MappedFile {

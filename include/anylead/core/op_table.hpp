@@ -88,6 +88,13 @@ struct OpTable {
   void (*linear_backward)(const Exec&, LinearDims, Grad<T> dx, Grad<T> dweight, Grad<T> dbias, const T* dy, const T* x,
                           const T* weight);
 
+  /// The prepared form of a weight, for inference, where many calls share it: as many T as linear_prepared_size, in whatever
+  /// order the products of the device read them. rows is not looked at.
+  Index (*linear_prepared_size)(const Exec&, LinearDims);
+  void (*linear_prepare)(const Exec&, LinearDims, T* prepared, const T* weight);
+  /// linear_forward, to the same bits.
+  void (*linear_prepared_forward)(const Exec&, LinearDims, T* y, const T* x, const T* prepared, const T* bias);
+
   /// y = gelu(z) weight^T + bias; h [R, in] receives gelu(z). Backward computes h anew, so only z is kept.
   void (*gelu_linear_forward)(const Exec&, LinearDims, T* y, T* h, const T* z, const T* weight, const T* bias);
   /// h [R, in] is scratch.

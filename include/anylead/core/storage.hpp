@@ -6,6 +6,7 @@
 #include <atomic>
 #include <bit>
 #include <cstddef>
+#include <memory>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -31,6 +32,7 @@ class MemoryPool {
     std::size_t bytes;
     std::atomic<int> owners;
     Device device;
+    std::shared_ptr<const void> keeper;  ///< of memory that is not the pool's; it ends with the block
   };
 
   /// A block of at least `bytes`. @throws DeviceError with the numbers when the device is out of memory.
@@ -46,7 +48,7 @@ class MemoryPool {
       }
     if (!block) {
       const std::size_t size = class_bytes(first);
-      block = new Block{nullptr, size, 1, device};
+      block = new Block{nullptr, size, 1, device, nullptr};
       try {
         block->data = device.backend().allocate(device.exec(), size);
       } catch (...) {
@@ -138,6 +140,14 @@ class Storage {
  public:
   Storage() = default;
   Storage(const Device& device, std::size_t bytes) : block_(memory_pool(device).take(device, bytes)) {}
+
+  /// Memory that somebody else made, on the device and writable: a part of a mapped file. It lives as long as `keeper`.
+  static Storage over(const Device& device, void* data, std::size_t bytes, std::shared_ptr<const void> keeper) {
+    Storage storage;
+    storage.block_ = new MemoryPool::Block{data, bytes, 1, device, std::move(keeper)};
+    return storage;
+  }
+
   Storage(const Storage& other) noexcept : block_(other.block_) {
     if (block_) block_->owners.fetch_add(1, std::memory_order_relaxed);
   }
@@ -147,7 +157,11 @@ class Storage {
     return *this;
   }
   ~Storage() {
-    if (block_ && block_->owners.fetch_sub(1, std::memory_order_acq_rel) == 1) memory_pool(block_->device).give_back(block_);
+    if (!block_ || block_->owners.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    if (block_->keeper)
+      delete block_;
+    else
+      memory_pool(block_->device).give_back(block_);
   }
 
   void* data() const { return block_ ? block_->data : nullptr; }

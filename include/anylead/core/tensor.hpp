@@ -1,7 +1,9 @@
 // A contiguous array on a device.
 #pragma once
 
+#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <anylead/core/shape.hpp>
@@ -34,6 +36,16 @@ class Tensor {
   }
   static Tensor from_host(const std::vector<T>& values, const Shape& shape, const Device& device) {
     return from_host(std::span<const T>(values), shape, device);
+  }
+
+  /// A tensor over memory that somebody else made. @see Storage::over
+  static Tensor over(T* data, const Shape& shape, const Device& device, std::shared_ptr<const void> keeper) {
+    Tensor t;
+    t.reserve_ = static_cast<std::size_t>(shape.count()) * sizeof(T);
+    t.storage_ = Storage::over(device, data, t.reserve_, std::move(keeper));
+    t.shape_ = shape;
+    t.defined_ = true;
+    return t;
   }
 
   const Shape& shape() const { return shape_; }

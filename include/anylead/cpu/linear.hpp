@@ -38,7 +38,35 @@ void linear_forward(const Exec&, LinearDims d, T* y, const T* x, const T* weight
                .op_b = Op::transpose,
                .c = y,
                .ldc = d.out,
-               .bias = bias});
+               .bias = bias,
+               .precision = d.precision});
+}
+
+template <class T>
+Index linear_prepared_size(const Exec&, LinearDims d) {
+  return packed_size<T>(d.in, d.out, d.precision);
+}
+
+template <class T>
+void linear_prepare(const Exec&, LinearDims d, T* prepared, const T* weight) {
+  pack_b(prepared, d.in, d.out, weight, d.in, Op::transpose, d.precision);
+}
+
+template <class T>
+void linear_prepared_forward(const Exec&, LinearDims d, T* y, const T* x, const T* prepared, const T* bias) {
+  gemm(Gemm<T>{.m = d.rows,
+               .n = d.out,
+               .k = d.in,
+               .a = x,
+               .lda = d.in,
+               .op_a = Op::none,
+               .b = nullptr,
+               .ldb = 0,
+               .op_b = Op::none,
+               .c = y,
+               .ldc = d.out,
+               .bias = bias},
+       PackedB<T>{d.in, d.out, prepared, d.precision});
 }
 
 template <class T>
@@ -56,7 +84,8 @@ void linear_backward(const Exec&, LinearDims d, Grad<T> dx, Grad<T> dweight, Gra
                  .op_b = Op::none,
                  .c = dx.data,
                  .ldc = d.in,
-                 .accumulate = dx.accumulates()});
+                 .accumulate = dx.accumulates(),
+                 .precision = d.precision});
   if (dweight)
     gemm(Gemm<T>{.m = d.out,
                  .n = d.in,
@@ -69,7 +98,8 @@ void linear_backward(const Exec&, LinearDims d, Grad<T> dx, Grad<T> dweight, Gra
                  .op_b = Op::none,
                  .c = dweight.data,
                  .ldc = d.in,
-                 .accumulate = dweight.accumulates()});
+                 .accumulate = dweight.accumulates(),
+                 .precision = d.precision});
   column_sums(d.rows, d.out, dbias, dy);
 }
 

@@ -27,6 +27,8 @@ class Bytes {
 
   const std::byte* data() const { return view_.data(); }
   std::size_t size() const { return view_.size(); }
+  /// What keeps the bytes valid.
+  const std::shared_ptr<const void>& owner() const { return owner_; }
 
  private:
   Bytes(std::shared_ptr<const void> owner, std::span<const std::byte> view) : owner_(std::move(owner)), view_(view) {}

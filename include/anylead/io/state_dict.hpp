@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstdint>
 #include <set>
 #include <string>
 #include <string_view>
@@ -13,10 +14,13 @@
 namespace anylead::io {
 
 /// All parameters under their names, copied to the host.
+/// @throws Error if one has no value: never initialised, or given up by nn::prepare_inference()
 template <nn::Module M>
 Arrays state_dict(M& module) {
   Arrays arrays;
   nn::for_each_parameter(module, [&]<Real T>(const std::string& name, nn::Parameter<T>& p) {
+    ANYLEAD_CHECK(p.value().defined(), Error, "state_dict", name,
+                  " has no value: never initialised, or given up by nn::prepare_inference()");
     arrays.add(name, Array::of<T>(std::vector<Index>(p.shape().begin(), p.shape().end()), p.value().to_host()));
   });
   return arrays;
@@ -26,6 +30,7 @@ struct LoadOptions {
   Device device;
   std::string prefix;                     ///< of the stored names: "encoder." for a fine-tuned model
   std::vector<std::string> surplus = {};  ///< prefixes of stored names that the module need not have
+  bool in_place = false;  ///< on the CPU, parameters may be the mapped file itself, where its type is theirs: nothing is copied
 };
 
 namespace detail {
@@ -44,6 +49,16 @@ inline Array tap_norms(const Array& v) {
   for (std::size_t i = 0; i < values.size(); ++i) norm[i % taps] += values[i] * values[i];
   for (double& n : norm) n = std::sqrt(n);
   return Array::of<double>({1, 1, v.shape().back()}, norm);
+}
+
+template <Real T>
+Tensor<T> parameter_value(const Array& array, const Shape& shape, const LoadOptions& options) {
+  const Bytes& bytes = array.bytes();
+  const bool aligned = reinterpret_cast<std::uintptr_t>(bytes.data()) % alignof(T) == 0;
+  if (options.in_place && aligned && bytes.owner() && array.dtype() == Array::dtype_of<T>() &&
+      std::string_view(options.device.backend().name) == "cpu")
+    return Tensor<T>::over(reinterpret_cast<T*>(const_cast<std::byte*>(bytes.data())), shape, options.device, bytes.owner());
+  return Tensor<T>::from_host(array.to_vector<T>(), shape, options.device);
 }
 
 }  // namespace detail
@@ -91,7 +106,7 @@ void load_state_dict(M& module, const Arrays& arrays, std::string_view file, con
   if (!problems.empty()) throw FormatError(file, "", str("the parameters are not those of the model:", problems));
   auto next = found.begin();
   nn::for_each_parameter(module, [&]<Real T>(const std::string&, nn::Parameter<T>& p) {
-    p.leaf()->value = Tensor<T>::from_host((next++)->second.template to_vector<T>(), p.shape(), options.device);
+    p.leaf()->value = detail::parameter_value<T>((next++)->second, p.shape(), options);
     p.leaf()->grad = {};
     p.leaf()->touched = false;
   });

@@ -32,7 +32,18 @@ class ConvPositional {
 
   /// x: [B, T, E] -> [B, T, E].
   Var<T> forward(const Var<T>& x) const {
-    return ops::conv_positional(x, ops::weight_norm(on(x, direction_), on(x, magnitude_), 2), on(x, bias_), groups_);
+    const bool prepared = weight_.defined() && !direction_.value().defined();
+    ANYLEAD_CHECK(!prepared || !x.tape(), Error, "conv_positional",
+                  "a layer prepared for inference has no gradient; load its weights again to train");
+    const Var<T> weight = prepared ? Var<T>(weight_) : ops::weight_norm(on(x, direction_), on(x, magnitude_), 2);
+    return ops::conv_positional(x, weight, on(x, bias_), groups_);
+  }
+
+  /// Computes the normalised weight once. @see nn/inference.hpp
+  void prepare_inference() {
+    if (!direction_.value().defined()) return;
+    weight_ = ops::weight_norm(Var<T>(direction_.value()), Var<T>(magnitude_.value()), 2).value();
+    direction_.leaf()->value = {};
   }
 
   /// The magnitudes start as the norms of the directions, so that the weight starts as the direction.
@@ -56,6 +67,7 @@ class ConvPositional {
  private:
   Index groups_ = 1;
   Parameter<T> bias_, magnitude_, direction_;
+  Tensor<T> weight_;  // normalised, once prepared
 };
 
 }  // namespace anylead::nn

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include <anylead/core/parallel.hpp>
 #include <anylead/core/random.hpp>
 #include <anylead/nn/module.hpp>
 
@@ -23,10 +24,12 @@ void init(M& module, const InitOptions& options) {
       [&]<Real T>(const std::string& name, Parameter<T>& p) {
         const RandomStream stream = {options.seed, 0, site_key(name, site_key("init"))};
         std::vector<T> values(static_cast<std::size_t>(p.shape().count()), p.init().kind == Init::Kind::ones ? T(1) : T(0));
-        for (std::size_t i = 0; i < values.size(); ++i) {
-          if (p.init().kind == Init::Kind::normal) values[i] = static_cast<T>(p.init().a * stream.normal(i));
-          if (p.init().kind == Init::Kind::uniform) values[i] = static_cast<T>(stream.uniform(i, p.init().a, p.init().b));
-        }
+        parallel_for(p.shape().count(), 1 << 12, [&](Index begin, Index end) {
+          for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+            if (p.init().kind == Init::Kind::normal) values[i] = static_cast<T>(p.init().a * stream.normal(i));
+            if (p.init().kind == Init::Kind::uniform) values[i] = static_cast<T>(stream.uniform(i, p.init().a, p.init().b));
+          }
+        });
         p.leaf()->value = Tensor<T>::from_host(values, p.shape(), options.device);
         p.leaf()->grad = {};
         p.leaf()->touched = false;

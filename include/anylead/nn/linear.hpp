@@ -5,6 +5,7 @@
 
 #include <anylead/nn/context.hpp>
 #include <anylead/nn/parameter.hpp>
+#include <anylead/ops/activation.hpp>
 #include <anylead/ops/linear.hpp>
 
 namespace anylead::nn {
@@ -19,10 +20,26 @@ class Linear {
   Linear(Index in, Index out, Init weight, Init bias) : weight_({out, in}, weight), bias_({out}, bias) {}
 
   /// x: [..., in] -> [..., out].
-  Var<T> forward(const Var<T>& x) const { return ops::linear(x, on(x, weight_), on(x, bias_)); }
+  Var<T> forward(const Var<T>& x) const {
+    if (is_prepared()) return ops::linear(x, prepared_, on(x, bias_));
+    return ops::linear(x, on(x, weight_), on(x, bias_), precision_);
+  }
 
   /// z: [..., in] -> gelu(z) W^T + b.
-  Var<T> forward_gelu(const Var<T>& z) const { return ops::gelu_linear(z, on(z, weight_), on(z, bias_)); }
+  Var<T> forward_gelu(const Var<T>& z) const {
+    if (is_prepared()) return ops::linear(ops::gelu(z), prepared_, on(z, bias_));
+    return ops::gelu_linear(z, on(z, weight_), on(z, bias_), precision_);
+  }
+
+  /// @see nn/precision.hpp
+  void set_precision(Precision precision) { precision_ = precision; }
+
+  /// @see nn/inference.hpp
+  void prepare_inference() {
+    if (!weight_.value().defined()) return;
+    prepared_ = ops::prepare_linear(weight_.value(), precision_);
+    weight_.leaf()->value = {};
+  }
 
   template <class Self, class F>
   static void visit(Self& self, F&& f) {
@@ -33,7 +50,12 @@ class Linear {
  private:
   static double bound(Index in) { return 1 / std::sqrt(static_cast<double>(in)); }
 
+  /// A weight that was loaded again counts, not what was prepared from an earlier one.
+  bool is_prepared() const { return prepared_.data.defined() && !weight_.value().defined(); }
+
   Parameter<T> weight_, bias_;
+  Precision precision_ = Precision::full;
+  ops::PreparedLinear<T> prepared_;
 };
 
 }  // namespace anylead::nn

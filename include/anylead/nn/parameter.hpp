@@ -51,7 +51,8 @@ class Parameter {
 /// @throws Error if it was never initialised.
 template <Real T>
 Var<T> on(const Var<T>& x, const Parameter<T>& p) {
-  ANYLEAD_CHECK(p.value().defined(), Error, "parameter", "used before nn::init() or nn::load(), shape ", p.shape());
+  ANYLEAD_CHECK(p.value().defined(), Error, "parameter",
+                "used before nn::init() or a load, or after nn::prepare_inference(), shape ", p.shape());
   return x.tape() ? x.tape()->leaf(p.leaf()) : Var<T>(p.value());
 }
 

@@ -24,7 +24,8 @@ struct ModelFile {
 /// @throws IoError, FormatError; OptionError if neither the file nor `heads` tells the number of heads, or the two disagree
 ANYLEAD_INLINE ModelFile open_model(const std::string& path, Index heads = 0);
 
-/// The encoder of such a file, on a device. @throws FormatError listing what does not fit
+/// The encoder of such a file, on a device; on the CPU its parameters are the mapped file where that holds floats, so that
+/// nothing is copied. @throws FormatError listing what does not fit
 ANYLEAD_INLINE ssl::EcgEncoder<float> load_encoder(const ModelFile& file, const Device& device);
 
 /// Sizes of a state dict as options; everything that shapes tell is set. @throws FormatError if it is no encoder of this kind

@@ -158,7 +158,8 @@ ANYLEAD_INLINE ssl::EcgEncoder<float> load_encoder(const ModelFile& m, const Dev
   io::load_state_dict(encoder, m.arrays, m.source,
                       {.device = device,
                        .prefix = m.prefix,
-                       .surplus = {"quantizer.", "project_q.", "final_proj.", "target_glu.", "mask_emb", "proj.", "kernel"}});
+                       .surplus = {"quantizer.", "project_q.", "final_proj.", "target_glu.", "mask_emb", "proj.", "kernel"},
+                       .in_place = true});
   return encoder;
 }
 

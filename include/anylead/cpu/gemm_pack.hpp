@@ -1,0 +1,247 @@
+// Copies of parts of matrices in the order in which tiles read them. @see gemm.hpp
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+
+#include <anylead/cpu/gemm_tile.hpp>
+#include <anylead/cpu/transpose.hpp>
+
+namespace anylead::cpu_ops::detail {
+
+/// Piece `part` of n items cut into `parts` pieces whose sizes differ by at most one.
+constexpr Index cut(Index n, Index parts, Index part) { return n * part / parts; }
+
+/// The same with even sizes, but for the last piece of an odd n.
+constexpr Index cut_even(Index n, Index parts, Index part) { return std::min(n, 2 * cut((n + 1) / 2, parts, part)); }
+
+/// Cells of vectors of floats, rounded to the nearest bfloat16, ties to even; NaN stays NaN.
+template <Isa isa>
+struct Pairs {
+  using Shape = TileShape<isa, float>;
+  using V = typename Shape::Vector;
+  using Bits = typename Shape::Bits;
+  static constexpr Index lanes = Shape::lanes;
+
+  /// The upper halves hold the rounded numbers.
+  ANYLEAD_SIMD static Bits round(const V& x) {
+    const auto bits = reinterpret_cast<Bits>(x);
+    const Bits nearest = bits + 0x7FFFu + ((bits >> 16) & 1u);
+    return x == x ? nearest : (bits | 0x400000u);
+  }
+
+  /// Lane l: the pair (first[l], second[l]).
+  ANYLEAD_SIMD static Bits across(const V& first, const V& second) {
+    return (round(first) >> 16) | (round(second) & 0xFFFF0000u);
+  }
+
+  /// Pairs of neighbours: lanes of a, then of b.
+  ANYLEAD_SIMD static Bits along(const V& a, const V& b) {
+    return along(round(a), round(b), std::make_integer_sequence<int, static_cast<int>(lanes)>{});
+  }
+
+ private:
+  template <int... lane>
+  ANYLEAD_SIMD static Bits along(const Bits& a, const Bits& b, std::integer_sequence<int, lane...>) {
+    const Bits even = __builtin_shufflevector(a, b, (2 * lane)...), odd = __builtin_shufflevector(a, b, (2 * lane + 1)...);
+    return (even >> 16) | (odd & 0xFFFF0000u);
+  }
+};
+
+/// n values of p in a vector, then zeros.
+template <class V, class T>
+ANYLEAD_SIMD V load_some(const T* p, Index n) {
+  constexpr Index lanes = static_cast<Index>(sizeof(V) / sizeof(T));
+  V v = {};
+  if (n >= lanes)
+    std::memcpy(&v, p, sizeof v);
+  else if (n > 0)
+    std::memcpy(&v, p, static_cast<std::size_t>(n) * sizeof(T));
+  return v;
+}
+
+/// A block of op(B) [k, n], b at its first element, and the place `to` of alpha times it: panels [k][columns of a tile].
+template <class T, class Cell>
+struct BlockB {
+  Cell* to;
+  const T* b;
+  Index ldb;
+  bool transpose;
+  Index k, n;
+  T alpha;
+};
+
+struct PackB {
+  template <Isa isa, class T, class Cell>
+  ANYLEAD_SIMD static void run(const BlockB<T, Cell>* block) {
+    using Shape = TileShape<isa, T>;
+    Cell* to = block->to;
+    for (Index j = 0; j < block->n; j += Shape::cols, to += cells<Cell>(block->k) * Shape::cols)
+      for (Index v = 0; v < 2; ++v)
+        if (block->transpose)
+          columns<isa>(*block, to + v * Shape::lanes, j + v * Shape::lanes);
+        else
+          rows<isa>(*block, to + v * Shape::lanes, j + v * Shape::lanes);
+  }
+
+  /// One vector of columns, row by row.
+  template <Isa isa, class T>
+  ANYLEAD_SIMD static void rows(const BlockB<T, T>& block, T* to, Index j) {
+    using Shape = TileShape<isa, T>;
+    using V = typename Shape::Vector;
+    const T* b = block.b + j;
+    const Index width = std::clamp<Index>(block.n - j, 0, Shape::lanes);
+    for (Index p = 0; p < block.k; ++p, b += block.ldb, to += Shape::cols) {
+      V row = {};
+      if (width == Shape::lanes)
+        std::memcpy(&row, b, sizeof row);
+      else
+        std::memcpy(&row, b, static_cast<std::size_t>(width) * sizeof(T));
+      row = row * block.alpha;
+      std::memcpy(to, &row, sizeof row);
+    }
+  }
+
+  /// One vector of columns, which are rows in memory.
+  template <Isa isa, class T>
+  ANYLEAD_SIMD static void columns(const BlockB<T, T>& block, T* to, Index j) {
+    using Shape = TileShape<isa, T>;
+    using V = typename Shape::Vector;
+    const Index width = std::min(Shape::lanes, block.n - j);
+    for (Index p = 0; p < block.k; p += Shape::lanes) {
+      const Index depth = std::min(Shape::lanes, block.k - p);
+      V row[Shape::lanes] = {};
+      const T* b = block.b + j * block.ldb + p;
+      if (width == Shape::lanes && depth == Shape::lanes) {
+#pragma GCC unroll 16
+        for (Index c = 0; c < Shape::lanes; ++c) std::memcpy(&row[c], b + c * block.ldb, sizeof(V));
+        transpose<Shape::lanes>(row);
+#pragma GCC unroll 16
+        for (Index i = 0; i < Shape::lanes; ++i) {
+          row[i] = row[i] * block.alpha;
+          std::memcpy(to + (p + i) * Shape::cols, &row[i], sizeof(V));
+        }
+      } else {
+        for (Index c = 0; c < width; ++c) std::memcpy(&row[c], b + c * block.ldb, static_cast<std::size_t>(depth) * sizeof(T));
+        transpose<Shape::lanes>(row);
+        for (Index i = 0; i < depth; ++i) {
+          row[i] = row[i] * block.alpha;
+          std::memcpy(to + (p + i) * Shape::cols, &row[i], sizeof(V));
+        }
+      }
+    }
+  }
+
+  template <Isa isa>
+  ANYLEAD_SIMD static void rows(const BlockB<float, Bf16Pair>& block, Bf16Pair* to, Index j) {
+    using P = Pairs<isa>;
+    using V = typename P::V;
+    const float* b = block.b + j;
+    const Index width = std::clamp<Index>(block.n - j, 0, P::lanes);
+    for (Index p = 0; p < block.k; p += 2, b += 2 * block.ldb, to += 2 * P::lanes) {
+      const V first = load_some<V>(b, width), second = load_some<V>(b + block.ldb, p + 1 < block.k ? width : 0);
+      const auto pairs = P::across(first * block.alpha, second * block.alpha);
+      std::memcpy(to, &pairs, sizeof pairs);
+    }
+  }
+
+  template <Isa isa>
+  ANYLEAD_SIMD static void columns(const BlockB<float, Bf16Pair>& block, Bf16Pair* to, Index j) {
+    using P = Pairs<isa>;
+    using V = typename P::V;
+    const Index width = std::clamp<Index>(block.n - j, 0, P::lanes);
+    for (Index p = 0; p < block.k; p += 2 * P::lanes) {
+      const Index depth = std::min(2 * P::lanes, block.k - p);
+      typename P::Bits row[P::lanes] = {};
+      for (Index c = 0; c < width; ++c) {
+        const float* b = block.b + (j + c) * block.ldb + p;
+        row[c] = P::along(load_some<V>(b, depth) * block.alpha, load_some<V>(b + P::lanes, depth - P::lanes) * block.alpha);
+      }
+      transpose<P::lanes>(row);
+      for (Index i = 0; i < cells<Bf16Pair>(depth); ++i) std::memcpy(to + (p / 2 + i) * 2 * P::lanes, &row[i], sizeof row[i]);
+    }
+  }
+};
+
+/// The first `rows` columns of k rows of a, and their place: panels [k][rows of the panel], panel_size apart.
+template <class T, class Cell>
+struct BlockA {
+  Cell* to;
+  Index panels, panel_size;
+  const T* a;
+  Index lda, k, rows;
+};
+
+struct PackA {
+  template <Isa isa, class T>
+  ANYLEAD_SIMD static void run(const BlockA<T, T>* block) {
+    using Shape = TileShape<isa, T>;
+    constexpr Index whole = (Shape::rows + Shape::lanes - 1) / Shape::lanes * Shape::lanes;  // a panel's row in vectors
+    for (Index i = 0; i < block->panels; ++i) {
+      const Index first = cut_even(block->rows, block->panels, i);
+      const Index count = cut_even(block->rows, block->panels, i + 1) - first;
+      const T* a = block->a + first;
+      T* to = block->to + i * block->panel_size;
+      const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
+      const bool inside = first + whole <= block->rows;  // what is copied too much is there, and written over by the next row
+      for (Index p = 0; p < block->k; ++p, a += block->lda, to += count) {
+        if (inside) {
+          std::memcpy(to, a, whole * sizeof(T));
+        } else {
+          std::memcpy(to, a, bytes);
+        }
+      }
+    }
+  }
+
+  template <Isa isa>
+  ANYLEAD_SIMD static void run(const BlockA<float, Bf16Pair>* block) {
+    using P = Pairs<isa>;
+    using V = typename P::V;
+    for (Index i = 0; i < block->panels; ++i) {
+      const Index first = cut_even(block->rows, block->panels, i);
+      const Index count = cut_even(block->rows, block->panels, i + 1) - first;
+      const float* a = block->a + first;
+      Bf16Pair* to = block->to + i * block->panel_size;
+      for (Index p = 0; p < block->k; p += 2, a += 2 * block->lda, to += count)
+        for (Index r = 0; r < count; r += P::lanes) {  // a last vector writes beyond the row, into what comes next
+          const V one = load_some<V>(a + r, count - r);
+          const auto pairs = P::across(one, p + 1 < block->k ? load_some<V>(a + block->lda + r, count - r) : V{});
+          std::memcpy(to + r, &pairs, sizeof pairs);
+        }
+    }
+  }
+};
+
+/// `rows` rows of k values of a, and their place: rows of cells, row_size apart.
+template <class T, class Cell>
+struct RowsOfA {
+  Cell* to;
+  Index row_size;
+  const T* a;
+  Index lda, k, rows;
+};
+
+struct PackRowsOfA {
+  template <Isa isa, class T>
+  ANYLEAD_SIMD static void run(const RowsOfA<T, T>* block) {
+    for (Index i = 0; i < block->rows; ++i)
+      std::memcpy(block->to + i * block->row_size, block->a + i * block->lda, static_cast<std::size_t>(block->k) * sizeof(T));
+  }
+
+  template <Isa isa>
+  ANYLEAD_SIMD static void run(const RowsOfA<float, Bf16Pair>* block) {
+    using P = Pairs<isa>;
+    using V = typename P::V;
+    for (Index i = 0; i < block->rows; ++i) {
+      const float* a = block->a + i * block->lda;
+      Bf16Pair* to = block->to + i * block->row_size;
+      for (Index p = 0; p < block->k; p += 2 * P::lanes, to += P::lanes) {  // the last may write up to a vector too much
+        const auto pairs = P::along(load_some<V>(a + p, block->k - p), load_some<V>(a + p + P::lanes, block->k - p - P::lanes));
+        std::memcpy(to, &pairs, sizeof pairs);
+      }
+    }
+  }
+};
+
+}  // namespace anylead::cpu_ops::detail

@@ -1,0 +1,163 @@
+// The inner part of a product: a tile of C that stays in registers while k runs. @see gemm.hpp
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+#include <utility>
+
+#include <anylead/core/isa.hpp>
+#include <anylead/core/types.hpp>
+
+namespace anylead::cpu_ops {
+
+/// Two factors that follow each other along k, rounded to bfloat16: the first in the low half.
+struct Bf16Pair {
+  std::uint32_t bits;
+};
+
+namespace detail {
+
+/// Factors along k in a cell, the unit that is packed: a T by itself, or a Bf16Pair.
+template <class Cell>
+inline constexpr Index kFactors = std::is_same_v<Cell, Bf16Pair> ? 2 : 1;
+
+/// Cells of so many factors.
+template <class Cell>
+constexpr Index cells(Index factors) {
+  return (factors + kFactors<Cell> - 1) / kFactors<Cell>;
+}
+
+/// Registers of an instruction set as tiles use them.
+template <Isa isa, class T>
+struct TileShape {
+  static constexpr Index bytes = isa == Isa::avx512 ? 64 : isa == Isa::avx2 ? 32 : 16;
+  static constexpr Index lanes = bytes / static_cast<Index>(sizeof(T));
+  static constexpr Index rows = isa == Isa::avx512 && sizeof(T) == 4 ? 14 : 6;  // double: as fast, and compiled sooner
+  static constexpr Index cols = 2 * lanes;
+  typedef T Vector __attribute__((vector_size(bytes)));
+  typedef std::uint32_t Bits __attribute__((vector_size(bytes)));
+};
+
+template <class T>
+constexpr Index tile_rows(Isa isa) {
+  return isa == Isa::avx512 && sizeof(T) == 4 ? 14 : 6;
+}
+template <class T>
+constexpr Index tile_cols(Isa isa) {
+  return (isa == Isa::avx512 ? 128 : isa == Isa::avx2 ? 64 : 32) / static_cast<Index>(sizeof(T));
+}
+
+/// The instruction set whose tiles multiply pairs: AVX-512 has an instruction for it on some processors only.
+inline Isa isa_of_pairs(Isa isa) {
+#if defined(__x86_64__)
+  if (isa == Isa::avx512 && !__builtin_cpu_supports("avx512bf16")) return Isa::avx2;
+#endif
+  return isa;
+}
+
+/// One tile: rows of C, at most two vectors of columns.
+template <class T, class Cell>
+struct Tile {
+  const Cell* a;  ///< op(A)(i, p) = a[i row_step + p k_step]
+  Index row_step, k_step;
+  const Cell* b;  ///< [k][two vectors]
+  Index k, cols;  ///< k in cells
+  T* c;
+  Index ldc;
+  bool add;
+  const T* bias;  ///< of these columns, or null
+};
+
+template <Index kRows>
+struct TilePass {
+  template <Isa isa, class T, class Cell>
+  ANYLEAD_SIMD static void run(const Tile<T, Cell>* tile) {
+    using Shape = TileShape<isa, T>;
+    using V = typename Shape::Vector;
+    using B = std::conditional_t<std::is_same_v<Cell, Bf16Pair>, typename Shape::Bits, V>;
+    if constexpr (kRows <= Shape::rows) {
+      const Tile<T, Cell> t = *tile;
+      V acc[kRows][2] = {};
+      const Cell *a = t.a, *b = t.b;
+      for (Index i = 0; i < kRows; ++i)  // asked for now, C is there when it is written
+        for (Index j = 0; j < 2; ++j) __builtin_prefetch(t.c + i * t.ldc + j * Shape::lanes, 1);
+      for (Index p = 0; p < t.k; ++p, a += t.k_step, b += Shape::cols) {
+        B b0, b1;
+        std::memcpy(&b0, b, sizeof b0);
+        std::memcpy(&b1, b + Shape::lanes, sizeof b1);
+#pragma GCC unroll 14
+        for (Index i = 0; i < kRows; ++i) {
+          const Cell x = a[i * t.row_step];
+          acc[i][0] = multiply_add<isa>(acc[i][0], x, b0);
+          acc[i][1] = multiply_add<isa>(acc[i][1], x, b1);
+        }
+      }
+      if (t.cols == Shape::cols) {
+#pragma GCC unroll 14
+        for (Index i = 0; i < kRows; ++i) {
+          finish(t, t.c + i * t.ldc, acc[i][0], t.bias, sizeof(V));
+          finish(t, t.c + i * t.ldc + Shape::lanes, acc[i][1], t.bias ? t.bias + Shape::lanes : nullptr, sizeof(V));
+        }
+      } else {
+        for (Index i = 0; i < kRows; ++i)
+          for (Index j = 0; j < 2; ++j) {
+            const Index left = t.cols - j * Shape::lanes;
+            if (left > 0)
+              finish(t, t.c + i * t.ldc + j * Shape::lanes, acc[i][j], t.bias ? t.bias + j * Shape::lanes : nullptr,
+                     static_cast<std::size_t>(std::min(Shape::lanes, left)) * sizeof(T));
+          }
+      }
+    }
+  }
+
+  /// sum + x b. Not in place: g++ keeps arrays in memory of which an instruction by name changes an element.
+  template <Isa isa, class T, class V>
+  ANYLEAD_SIMD static V multiply_add(V sum, T x, V b) {
+    return sum + x * b;
+  }
+  template <Isa isa, class V, class Bits>
+  ANYLEAD_SIMD static V multiply_add(V sum, Bf16Pair x, Bits b) {
+    if constexpr (isa == Isa::avx512) {
+#if defined(__x86_64__)
+      const Bits pair = x.bits + Bits{};
+      asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(b), "v"(pair));
+#endif
+      return sum;
+    } else {
+      const Bits low = Bits{} + (x.bits << 16), high = Bits{} + (x.bits & 0xFFFF0000u);
+      return sum + reinterpret_cast<V>(low) * reinterpret_cast<V>(b << 16) +
+             reinterpret_cast<V>(high) * reinterpret_cast<V>(b & 0xFFFF0000u);
+    }
+  }
+
+  /// One vector of C. Sums only: a product here would be contracted to a multiply-add in some tiles and not in others.
+  template <class T, class Cell, class V>
+  ANYLEAD_SIMD static void finish(const Tile<T, Cell>& t, T* c, const V& sum, const T* bias, std::size_t bytes) {
+    V v = sum, other = {};
+    if (bias) {
+      std::memcpy(&other, bias, bytes);
+      v += other;
+    }
+    if (t.add) {
+      std::memcpy(&other, c, bytes);
+      v += other;
+    }
+    std::memcpy(c, &v, bytes);
+  }
+};
+
+/// A tile of any height: there is code for one row and for even numbers of rows.
+template <class T, class Cell, Index... i>
+void run_tile(Isa isa, Index rows, Tile<T, Cell> tile, std::integer_sequence<Index, i...>) {
+  (void)((rows / 2 == i + 1 && (with_isa<TilePass<2 * i + 2>>(isa, &tile), true)) || ...);
+  if (rows % 2 == 0) return;
+  if (tile.a) tile.a += (rows - 1) * tile.row_step;
+  tile.c += (rows - 1) * tile.ldc;
+  with_isa<TilePass<1>>(isa, &tile);
+}
+
+}  // namespace detail
+
+}  // namespace anylead::cpu_ops

@@ -1,0 +1,92 @@
+#include <anylead/nn/inference.hpp>
+
+#include <cmath>
+#include <vector>
+
+#include <anylead/core/parallel.hpp>
+#include <anylead/nn/precision.hpp>
+#include <support/catch.hpp>
+#include <support/tiny_model.hpp>
+
+using namespace anylead;
+using namespace anylead::test;
+
+namespace {
+
+template <Real T>
+std::vector<T> embed(const ssl::EcgEncoder<T>& encoder, const ssl::PretrainBatch<T>& batch) {
+  return encoder.forward(Ctx{}, Var<T>(batch.signal)).value().to_host();
+}
+
+/// Largest difference over the largest value.
+double distance(const std::vector<float>& x, const std::vector<float>& y) {
+  REQUIRE(x.size() == y.size());
+  double difference = 0, size = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    difference = std::max(difference, std::abs(double(x[i]) - double(y[i])));
+    size = std::max(size, std::abs(double(x[i])));
+  }
+  return difference / size;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("an encoder prepared for inference gives the same bits, and cannot be trained", "[nn]", float, double) {
+  using T = TestType;
+  ssl::EcgEncoder<T> encoder(tiny_options().encoder);
+  nn::init(encoder, {.seed = 3, .device = cpu()});
+  const auto batch = tiny_batch<T>(3, 12, 77);
+  const std::vector<T> plain = embed(encoder, batch);
+  ssl::EcgEncoder<T> prepared = encoder;
+  nn::prepare_inference(prepared);
+  nn::prepare_inference(prepared);  // once more: nothing is left to do
+  CHECK(embed(prepared, batch) == plain);
+  CHECK(embed(ssl::EcgEncoder<T>(prepared), batch) == plain);  // copies are prepared, too
+  CHECK(embed(encoder, batch) == plain);
+
+  Tape<T> tape;
+  CHECK_THROWS_WITH(prepared.forward(Ctx{}, tape.input(batch.signal)), Catch::Contains("prepared for inference"));
+
+  nn::init(prepared, {.seed = 4, .device = cpu()});
+  nn::init(encoder, {.seed = 4, .device = cpu()});
+  CHECK(embed(prepared, batch) == embed(encoder, batch));
+  CHECK(embed(prepared, batch) != plain);
+}
+
+TEST_CASE("products in bf16 change a step by their rounding, alike for any number of threads", "[nn]") {
+  const auto batch = tiny_batch<float>(4, 12, 101);
+  const Ctx ctx = {.seed = 5, .step = 0, .training = true};
+  ssl::PretrainModel<float> model(tiny_options());
+  nn::init(model, {.seed = 3, .device = cpu()});
+  const auto full = step_gradients(model, ctx, batch);
+  nn::set_precision(model, Precision::bf16);
+  const int before = threads();
+  set_threads(1);
+  const auto half = step_gradients(model, ctx, batch);
+  set_threads(2);
+  CHECK(step_gradients(model, ctx, batch) == half);
+  set_threads(before);
+  CHECK(half.loss != full.loss);
+  CHECK(distance(full.loss, half.loss) < 2e-2);
+  nn::set_precision(model, Precision::full);
+  CHECK(step_gradients(model, ctx, batch) == full);
+}
+
+TEST_CASE("an encoder prepared in bf16 gives the bits of plain products in bf16", "[nn]") {
+  ssl::EcgEncoder<float> encoder(tiny_options().encoder);
+  nn::init(encoder, {.seed = 3, .device = cpu()});
+  const auto batch = tiny_batch<float>(2, 12, 90);
+  const auto full = embed(encoder, batch);
+  nn::set_precision(encoder, Precision::bf16);
+  const auto half = embed(encoder, batch);
+  CHECK(half != full);
+  CHECK(distance(full, half) < 2e-2);
+  nn::prepare_inference(encoder);
+  CHECK(embed(encoder, batch) == half);
+}
+
+TEST_CASE("bf16 is refused for a model of double", "[nn]") {
+  ssl::EcgEncoder<double> encoder(tiny_options().encoder);
+  CHECK_THROWS_AS(nn::set_precision(encoder, Precision::bf16), OptionError);
+  CHECK_NOTHROW(nn::set_precision(encoder, Precision::full));
+}
