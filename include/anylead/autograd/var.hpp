@@ -4,7 +4,7 @@
 #include <memory>
 #include <utility>
 
-#include <anylead/core/tensor.hpp>
+#include <anylead/autograd/kept.hpp>
 
 namespace anylead {
 
@@ -31,6 +31,16 @@ class Var {
   int id() const { return id_; }
   bool needs_grad() const { return id_ >= 0; }
 
+  /// The value for a record to keep.
+  Kept<T> kept() const { return {value_, recipe_}; }
+
+  /// Records keep the recipe instead of the value. It must give the same bits.
+  Var with_recipe(std::function<Tensor<T>()> compute) const {
+    Var y = *this;
+    if (needs_grad()) y.recipe_ = std::make_shared<Recipe<T>>(Recipe<T>{std::move(compute)});
+    return y;
+  }
+
   /// The same value as a constant: no gradient flows through it.
   Var detached() const { return Var(value_, tape_, -1); }
 
@@ -38,6 +48,7 @@ class Var {
   Tensor<T> value_;
   Tape<T>* tape_ = nullptr;
   int id_ = -1;
+  std::shared_ptr<Recipe<T>> recipe_;
 };
 
 /// The value of a variable with one element. Waits for the device.

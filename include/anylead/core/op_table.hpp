@@ -89,7 +89,7 @@ struct OpTable {
                           const T* weight);
 
   /// The prepared form of a weight, for inference, where many calls share it: as many T as linear_prepared_size, in whatever
-  /// order the products of the device read them. rows is not looked at.
+  /// order the products of the device read them. rows is not looked at. All three null: the device has no such form.
   Index (*linear_prepared_size)(const Exec&, LinearDims);
   void (*linear_prepare)(const Exec&, LinearDims, T* prepared, const T* weight);
   /// linear_forward, to the same bits.

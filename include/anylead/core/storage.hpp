@@ -23,7 +23,7 @@ struct MemoryStatistics {
   std::size_t allocations = 0;  ///< blocks ever asked from the system
 };
 
-/// Free lists of one device. Four size classes to a power of two; a request takes the smallest free block of less than twice
+/// Free lists of one device. Sixteen size classes to a power of two; a request takes the smallest free block of less than twice
 /// its size before the system is asked.
 class MemoryPool {
  public:
@@ -95,16 +95,14 @@ class MemoryPool {
   }
 
  private:
-  static constexpr std::size_t kSteps = 4, kSmallest = 256;
+  static constexpr std::size_t kSteps = 16, kSmallest = 1024;
 
-  static std::size_t class_bytes(std::size_t c) {
-    return (kSteps + c % kSteps) << (c / kSteps) << 6;
-  }  // 256, 320, 384, 448, 512, ...
+  static std::size_t class_bytes(std::size_t c) { return (kSteps + c % kSteps) << (c / kSteps) << 6; }  // 1024, 1088, 1152, ...
 
   /// The smallest class of at least `bytes`.
   static std::size_t size_class(std::size_t bytes) {
     if (bytes <= kSmallest) return 0;
-    const auto octave = static_cast<std::size_t>(std::bit_width(bytes - 1)) - 9;  // 257 .. 512 -> 0
+    const auto octave = static_cast<std::size_t>(std::bit_width(bytes - 1)) - 11;  // 1025 .. 2048 -> 0
     std::size_t c = octave * kSteps;
     while (class_bytes(c) < bytes) ++c;
     return c;

@@ -38,7 +38,7 @@ class Linear {
   void prepare_inference() {
     if (!weight_.value().defined()) return;
     prepared_ = ops::prepare_linear(weight_.value(), precision_);
-    weight_.leaf()->value = {};
+    if (prepared_.data.defined()) weight_.leaf()->value = {};
   }
 
   template <class Self, class F>

@@ -28,8 +28,9 @@ Var<T> linear(const Var<T>& x, const Var<T>& weight, const Var<T>& bias = {}, Pr
   Tensor<T> y(x.shape().with_last(d.out), x.device());
   detail::run<T>(x.device(), "linear", &OpTable<T>::linear_forward, d, y.data(), x.data(), weight.data(),
                  detail::data_or_null(bias));
-  return record(std::move(y), {&x, &weight, &bias}, [d, x = x.value(), w = weight.value()](Gradients<T>& g) {
-    detail::run<T>(x.device(), "linear", &OpTable<T>::linear_backward, d, g[0], g[1], g[2], g.out(), x.data(), w.data());
+  return record(std::move(y), {&x, &weight, &bias}, [d, x = x.kept(), w = weight.value()](Gradients<T>& g) {
+    detail::run<T>(w.device(), "linear", &OpTable<T>::linear_backward, d, g[0], g[1], g[2], g.out(), x.value().data(),
+                   w.data());
   });
 }
 
@@ -40,14 +41,14 @@ struct PreparedLinear {
   Tensor<T> data = {};
 };
 
-/// weight: [out, in]. @throws ShapeError
+/// weight: [out, in]. Without data where the device has no such form. @throws ShapeError
 template <Real T>
 PreparedLinear<T> prepare_linear(const Tensor<T>& weight, Precision precision = Precision::full) {
   ANYLEAD_CHECK(weight.shape().rank() == 2, ShapeError, "prepare_linear", "expected a weight [out, in], found ",
                 weight.shape());
   const LinearDims d = {0, weight.shape()[1], weight.shape()[0], precision};
   const auto& table = weight.device().backend().template ops<T>();
-  ANYLEAD_CHECK(table.linear_prepared_size, NotImplemented, "prepare_linear", "not implemented on ", weight.device());
+  if (!table.linear_prepared_size) return {};
   const Tensor<T> data({table.linear_prepared_size(weight.device().exec(), d)}, weight.device());
   detail::run<T>(weight.device(), "prepare_linear", &OpTable<T>::linear_prepare, d, data.data(), weight.data());
   return {d, data};
