@@ -14,6 +14,8 @@
 #include <anylead/data/npy.hpp>
 #include <anylead/data/segments.hpp>
 #include <anylead/io/safetensors.hpp>
+#include <anylead/nn/inference.hpp>
+#include <anylead/nn/precision.hpp>
 #include <anylead/train/model_io.hpp>
 #include <anylead/train/progress.hpp>
 
@@ -32,7 +34,7 @@ Examples:
       local representations, [frames, width] for each record)";
 
 struct Options {
-  std::string model, out, match, leads, normalization, array_leads, per = "record";
+  std::string model, out, match, leads, normalization, array_leads, per = "record", precision = "f32";
   std::vector<std::string> paths;
   bool ignore_checksums = false;
   double array_rate_hz = 500;
@@ -111,6 +113,9 @@ int run(int argc, char** argv) {
          "none or z-score; default: as the model was trained, none for checkpoints that do not tell (ECG-FM needs z-score)")
       ->check(CLI::IsMember({"none", "z-score"}));
   app.add_option("--heads", o.heads, "attention heads, for a checkpoint that does not tell")->check(CLI::PositiveNumber);
+  app.add_option("--precision", o.precision, "factors of products: f32, or bf16 with sums in float")
+      ->check(CLI::IsMember({"f32", "bf16"}))
+      ->capture_default_str();
   app.add_option("--batch", o.batch, "segments embedded at a time")->check(CLI::Range(1, 4096))->capture_default_str();
   app.add_option("--threads", o.threads, "threads; 0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
   CLI11_PARSE(app, argc, argv);
@@ -118,7 +123,8 @@ int run(int argc, char** argv) {
 
   auto file = train::open_model(o.model, o.heads);
   if (!o.normalization.empty()) file.settings.normalization = o.normalization;
-  const auto encoder = train::load_encoder(file, cpu());
+  auto encoder = train::load_encoder(file, cpu());
+  nn::set_precision(encoder, train::detail::precision(o.precision));
   const data::SegmentOptions segment_options = train::segment_options(file.settings);
   ANYLEAD_CHECK(static_cast<Index>(segment_options.leads.size()) == encoder.options().leads, OptionError, "embed",
                 "the model has ", encoder.options().leads, " leads, its settings name ", segment_options.leads.size());
@@ -149,6 +155,7 @@ int run(int argc, char** argv) {
                                            .array_rate_hz = o.array_rate_hz,
                                            .array_leads = train::detail::split_list(o.array_leads)});
     for (Index r = 0; r < folder.size(); ++r) {
+      if (r == 1) nn::prepare_inference(encoder);  // for one recording it would not pay
       progress.show(str("embedding ", r + 1, "/", folder.size(), " of ", path), r + 1 == folder.size());
       try {
         const data::PreparedRecord record = segmenter(folder.read(r));

@@ -1,11 +1,10 @@
 #include <cstdio>
-#include <vector>
 
 #include <anylead/anylead.hpp>
 #include <anylead/cpu.hpp>
 #include <anylead/data/cached_segments.hpp>
-#include <anylead/data/loader.hpp>
 #include <anylead/data/synthetic.hpp>
+#include <anylead/train/batch.hpp>
 
 using namespace anylead;
 
@@ -22,25 +21,13 @@ int main() {
   optim::Adam<float> adam(nn::parameters<float>(model), {});
 
   for (std::uint64_t step = 0; step < 60; ++step) {
-    const data::Batch& b = loader.next();
     const Ctx ctx = {.seed = 7, .step = step, .training = true};
-    const auto keep = ssl::draw_lead_mask(ctx.at("lead_mask").stream(), b.size, b.leads, b.present, {.drop = 0.5});
-    ssl::PretrainBatch<float> batch;
-    batch.signal = Tensor<float>::from_host(b.signal, {b.size, b.leads, b.samples}, cpu());
-    batch.keep = Tensor<Flag>::from_host(keep, {b.size, b.leads}, cpu());
-    batch.patient = b.patient;
-    batch.segment.assign(b.segment.begin(), b.segment.end());
-
+    const data::Batch& next = loader.next();
+    const auto batch = train::to_device<float>(next, train::draw_leads(ctx, next, {.drop = 0.5}), cpu());
     Tape<float> tape;  // records what backward() differentiates
     const auto terms = model.forward(ctx, tape.input(batch.signal), batch);
     tape.backward(terms.total);
     adam.step(1e-3, 1 / double(terms.sample_size));
     std::printf("step %2d  loss %.3f\n", int(step), double(item(terms.total)) / double(terms.sample_size));
   }
-
-  std::vector<Flag> lead_one(12);  // an embedding from lead I alone
-  lead_one[0] = 1;
-  const Var<float> frames = model.encoder().forward({}, Tensor<float>::from_host(segments.signal(0), {1, 12, 2500}, cpu()),
-                                                    Tensor<Flag>::from_host(lead_one, {1, 12}, cpu()));
-  std::printf("frames %s, embedding %s\n", str(frames.shape()).c_str(), str(ops::mean_pool(frames).shape()).c_str());
 }

@@ -19,6 +19,8 @@
 #include <anylead/io/safetensors.hpp>
 #include <anylead/io/state_dict.hpp>
 #include <anylead/nn/init.hpp>
+#include <anylead/nn/precision.hpp>
+#include <anylead/train/batch.hpp>
 #include <anylead/train/model_io.hpp>
 #include <anylead/train/pretrain_run.hpp>
 #include <anylead/train/settings_json.hpp>
@@ -151,6 +153,7 @@ struct PretrainRun::State {
     per_epoch = std::max<Index>(1, loader->batches_per_epoch() / s.accumulate);
     last = s.steps > 0 ? s.steps : s.epochs * per_epoch;
     nn::init(model, {.seed = s.seed, .device = device});
+    nn::set_precision(model, detail::precision(s.precision));
     adam = optim::Adam<T>(nn::parameters<T>(model), s.adam);
 
     const auto newest = checkpoints.last();
@@ -235,15 +238,6 @@ struct PretrainRun::State {
   // --- steps
   // ------------------------------------------------------------------------------------------------------------------
 
-  static ssl::PretrainBatch<T> to_device(const data::Batch& b, const std::vector<Flag>& keep, const Device& device) {
-    ssl::PretrainBatch<T> batch;
-    batch.signal = Tensor<T>::from_host(b.signal, {b.size, b.leads, b.samples}, device);
-    batch.keep = Tensor<Flag>::from_host(keep, {b.size, b.leads}, device);
-    batch.patient = b.patient;
-    for (const Index s : b.segment) batch.segment.push_back(static_cast<Flag>(s));
-    return batch;
-  }
-
   std::string record_names(const data::Batch& b) const {
     std::string names;
     for (std::size_t i = 0; i < b.record.size() && i < 8; ++i)
@@ -277,9 +271,9 @@ struct PretrainRun::State {
       const Ctx inner = settings.accumulate > 1 ? ctx.at(static_cast<std::uint64_t>(i)) : ctx;
       const std::vector<Flag> keep =
           settings.rlm > 0 || settings.lead_mask.selection == ssl::LeadMaskOptions::Selection::conditional
-              ? ssl::draw_lead_mask(inner.at("lead_mask").stream(), b.size, b.leads, b.present, settings.lead_mask)
+              ? draw_leads(inner, b, settings.lead_mask)
               : b.present;
-      const auto batch = to_device(b, keep, device);
+      const auto batch = to_device<T>(b, keep, device);
       Tape<T> tape;
       const auto terms = model.forward(inner, tape.input(batch.signal), batch);
       totals.add(terms);
@@ -319,7 +313,7 @@ struct PretrainRun::State {
     for (Index i = 0; i < batches.batches_per_epoch(); ++i) {
       const data::Batch& b = batches.next();
       Ctx ctx = {.seed = settings.seed, .step = static_cast<std::uint64_t>(i)};
-      const auto batch = to_device(b, b.present, device);
+      const auto batch = to_device<T>(b, b.present, device);
       totals.add(model.forward(ctx.at("validation"), Var<T>(batch.signal), batch));
     }
     StepMetrics m = totals.metrics();

@@ -59,6 +59,7 @@ struct Settings {
   std::string schedule = "fixed";  ///< fixed, tri_stage, step, cosine
   optim::Schedule rate;
   optim::AdamOptions adam;
+  std::string precision = "f32";  ///< f32, bf16
   std::uint64_t seed = 1;
 
   // run
@@ -178,6 +179,7 @@ void describe(S& s, F&& f) {
   f(group, "corrected-epsilon", s.adam.corrected_epsilon, "Adam: add epsilon after the bias correction, as textbooks do");
   f(group, "weight-decay", s.adam.decay, "decoupled, on every parameter");
   f(group, "clip-norm", s.adam.clip_norm, "largest norm of the gradient; 0: no clipping");
+  f(group, "precision", s.precision, "factors of products: f32, or bf16 with sums in float; all else stays float");
   f(group, "seed", s.seed, "of everything random");
 
   group = "Run";
@@ -228,6 +230,10 @@ E choose(std::string_view setting, const std::string& value, std::initializer_li
   throw OptionError(str("--", setting, ": expected one of ", expected, "; found ", value));
 }
 
+inline Precision precision(const std::string& name) {
+  return choose<Precision>("precision", name, {{"f32", Precision::full}, {"bf16", Precision::bf16}});
+}
+
 inline std::vector<std::string> split_list(const std::string& text) {
   std::vector<std::string> items;
   std::string item;
@@ -262,6 +268,7 @@ inline void resolve(Settings& s) {
   s.lead_mask.selection = choose<Selection>("rlm-selection", s.rlm_selection,
                                             {{"random", Selection::random}, {"conditional", Selection::conditional}});
   s.lead_mask.drop = s.rlm;
+  detail::precision(s.precision);
   using Kind = optim::Schedule::Kind;
   s.rate.kind =
       choose<Kind>("schedule", s.schedule,
