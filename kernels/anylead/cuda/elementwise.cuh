@@ -63,8 +63,8 @@ __global__ __launch_bounds__(kElementThreads) void gelu_backward_kernel(Index n,
   at.deliver(dx, at(dy) * map(at(x), [](T v) { return gelu_slope(v); }));
 }
 
-constexpr Index kSquareSteps = 16;      // quads of a thread, added in T before the sums in double
-constexpr Index kSquarePartials = 256;  // what the second launch adds up, at most eight times over
+constexpr Index kSquareSteps = 4;       // quads of a thread, added in T before the sums in double
+constexpr Index kSquarePartials = 256;  // what the second launch adds up, a number of each thread
 
 /// partial [gridDim] = sums of squares; block i takes every gridDim-th stretch of threads.
 template <class T>
