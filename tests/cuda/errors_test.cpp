@@ -71,7 +71,7 @@ TEST_CASE("without a driver there is no GPU, with the reason, and the CPU works"
 }
 
 TEST_CASE("a GPU that the kernels were not built for is refused with both architectures", "[.old_device]") {
-  CHECK_THROWS_WITH(cuda::device(0), Contains("the kernels are built for 800") && Contains("the device is sm_75"));
+  CHECK_THROWS_WITH(cuda::device(0), Contains("the kernels are built for sm_80") && Contains("the device is sm_75"));
   check_works(cpu());
 }
 

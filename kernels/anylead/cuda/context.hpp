@@ -64,7 +64,7 @@ struct Context {
 
   std::mutex table_mutex;
   std::vector<char> table_host;  // what the device's copy holds
-  Storage table;
+  std::shared_ptr<const void> table;
 
   std::mutex gemm_mutex;
   cublasLtHandle_t blas = nullptr;

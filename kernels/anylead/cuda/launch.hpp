@@ -5,6 +5,7 @@
 #include <cuda_runtime_api.h>
 
 #include <cstddef>
+#include <memory>
 #include <string_view>
 
 #include <anylead/core/dims.hpp>
@@ -81,9 +82,9 @@ class WorkspaceOf {
   Workspace memory_;
 };
 
-/// A copy of host bytes in device memory, for tables that kernels read. The last table of each stream is kept: asking for the
-/// same content again copies nothing. Valid for launches until the next call.
-const void* device_table(const Exec&, const void* host, std::size_t bytes);
+/// A copy of host bytes in device memory, for tables that kernels read; hold it until they are launched. The last table of each
+/// stream is kept: asking for the same content again copies nothing.
+std::shared_ptr<const void> device_table(const Exec&, const void* host, std::size_t bytes);
 
 /// Small results for the host, which waits for them.
 void read_back(const Exec&, void* to, const void* from, std::size_t bytes);

@@ -44,6 +44,18 @@ std::string describe(const Launch& l) {
   return str(text, ", ", g.x, " x ", g.y, " x ", g.z, " blocks of ", g.threads, " x ", g.rows, " threads");
 }
 
+/// "800,900" -> "sm_80, sm_90"
+std::string architectures() {
+  std::string text;
+  for (const char* p = built_architectures(); *p;) {
+    int number = 0;
+    for (; *p >= '0' && *p <= '9'; ++p) number = 10 * number + (*p - '0');
+    text += str(text.empty() ? "sm_" : ", sm_", number / 10);
+    while (*p && (*p < '0' || *p > '9')) ++p;
+  }
+  return text;
+}
+
 bool waits_for_kernels() {
   static const bool wait = [] {
     const char* value = std::getenv("ANYLEAD_SYNC");
@@ -65,7 +77,7 @@ void check(cudaError_t status, std::string_view what) {
     cudaGetDevice(&device);
     cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
     cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device);
-    hint = str("; the kernels are built for ", built_architectures(), ", the device is sm_", major, minor,
+    hint = str("; the kernels are built for ", architectures(), ", the device is sm_", major, minor,
                ": build with CMAKE_CUDA_ARCHITECTURES=", major, minor);
   }
   throw DeviceError(str("cuda: ", what, ": ", cudaGetErrorString(status), hint));

@@ -57,17 +57,18 @@ Workspace::~Workspace() {
   memory_pool(block->device).give_back(block);
 }
 
-const void* device_table(const Exec& exec, const void* host, std::size_t bytes) {
+std::shared_ptr<const void> device_table(const Exec& exec, const void* host, std::size_t bytes) {
   const OnDevice guard(exec);
   Context& own = context(exec);
   const std::lock_guard lock(own.table_mutex);
-  if (own.table.data() && own.table_host.size() == bytes && std::memcmp(own.table_host.data(), host, bytes) == 0)
-    return own.table.data();
-  if (own.table.bytes() < bytes) own.table = Storage(device_of(exec), bytes);
-  own.staging.upload(exec, own.table.data(), host, bytes);
+  if (own.table && own.table_host.size() == bytes && std::memcmp(own.table_host.data(), host, bytes) == 0) return own.table;
+  // memory of its own: another thread may be about to launch with the former table
+  const auto storage = std::make_shared<Storage>(device_of(exec), bytes);
+  own.staging.upload(exec, storage->data(), host, bytes);
   const char* from = static_cast<const char*>(host);
   own.table_host.assign(from, from + bytes);
-  return own.table.data();
+  own.table = std::shared_ptr<const void>(storage, storage->data());
+  return own.table;
 }
 
 void read_back(const Exec& exec, void* to, const void* from, std::size_t bytes) {

@@ -9,6 +9,8 @@
 
 #include <cmath>
 #include <cstring>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include <anylead/cuda/launch.cuh>
@@ -35,8 +37,15 @@ struct AdamTable {
   Index count, chunks;
 };
 
+/// The table of a call, and what keeps it until the kernels are launched.
 template <class T>
-AdamTable<T> adam_table(const Exec& exec, const AdamSegment<T>* segments, Index count) {
+struct HeldTable {
+  std::shared_ptr<const void> memory;
+  AdamTable<T> table;
+};
+
+template <class T>
+HeldTable<T> adam_table(const Exec& exec, const AdamSegment<T>* segments, Index count) {
   std::vector<AdamEntry<T>> entries(static_cast<std::size_t>(count));
   const std::size_t bytes = entries.size() * sizeof(AdamEntry<T>);
   if (bytes > 0) std::memset(static_cast<void*>(entries.data()), 0, bytes);  // padding too: tables are compared as bytes
@@ -53,8 +62,10 @@ AdamTable<T> adam_table(const Exec& exec, const AdamSegment<T>* segments, Index 
     entries[i].first_chunk = chunks;
     chunks += pieces(s.count, kAdamChunk);
   }
-  const void* table = chunks > 0 ? device_table(exec, entries.data(), bytes) : nullptr;
-  return {static_cast<const AdamEntry<T>*>(table), count, chunks};
+  if (chunks == 0) return {nullptr, {nullptr, count, 0}};
+  auto memory = device_table(exec, entries.data(), bytes);
+  const auto* on_device = static_cast<const AdamEntry<T>*>(memory.get());
+  return {std::move(memory), {on_device, count, chunks}};
 }
 
 /// The tensor of this block, and its elements in it.
@@ -148,7 +159,8 @@ __global__ __launch_bounds__(kElementThreads) void adam_step_kernel(AdamTable<T>
 
 template <Real T>
 double sum_squares(const Exec& exec, const AdamSegment<T>* segments, Index count) {
-  const AdamTable<T> table = adam_table(exec, segments, count);
+  const HeldTable<T> held = adam_table(exec, segments, count);
+  const AdamTable<T>& table = held.table;
   if (table.chunks == 0) return 0;
   const WorkspaceOf<double> sums(exec, table.chunks + 1);
   double* total = sums.data() + table.chunks;
@@ -162,7 +174,8 @@ double sum_squares(const Exec& exec, const AdamSegment<T>* segments, Index count
 
 template <Real T>
 void adam_step(const Exec& exec, AdamDims d, const AdamSegment<T>* segments, Index count) {
-  const AdamTable<T> table = adam_table(exec, segments, count);
+  const HeldTable<T> held = adam_table(exec, segments, count);
+  const AdamTable<T>& table = held.table;
   if (table.chunks == 0) return;
   launch(exec, "adam_step", adam_step_kernel<T>, {.x = table.chunks, .threads = kElementThreads}, table, AdamConstants<T>(d));
 }
