@@ -72,14 +72,21 @@ __device__ T group_sum(T v, const StripeLane& lane, T (*part)[kStripe + 1]) {
   return total;
 }
 
-/// Sum of f(channel, offset of the element) over the frames and channels of a thread.
+/// Calls f(offset of the element) for the frames of a thread in channel c.
+template <class F>
+__device__ void for_frames(GroupNormDims d, const StripeLane& lane, Index c, F&& f) {
+  const Index end = (lane.segment + 1) * d.time * d.channels, step = kStripeRows * d.channels;
+#pragma unroll 4
+  for (Index i = (lane.segment * d.time + threadIdx.y) * d.channels + c; i < end; i += step) f(i);
+}
+
+/// Sum of f(offset of the element) over the frames and channels of a thread.
 template <class T, class F>
 __device__ T stripe_sum(GroupNormDims d, const StripeLane& lane, F&& f) {
   T total = 0;
   for (Index c = lane.begin; c < lane.end; c += kStripe) {
     T part = 0;  // of one channel: short sums, then their sum
-#pragma unroll 4
-    for (Index t = threadIdx.y; t < d.time; t += kStripeRows) part += f(c, (lane.segment * d.time + t) * d.channels + c);
+    for_frames(d, lane, c, [&](Index i) { part += f(i); });
     total += part;
   }
   return total;
@@ -93,15 +100,12 @@ __global__ __launch_bounds__(kStripe* kStripeRows) void group_norm_forward_kerne
   __shared__ T part[kStripeRows][kStripe + 1];
   const StripeLane lane = stripe_lane(d);
   const T count = static_cast<T>(d.time * (d.channels / d.groups));
-  const T sum = lane_sum(stripe_sum<T>(d, lane, [&](Index, Index i) { return x[i]; }), part);
+  const T sum = lane_sum(stripe_sum<T>(d, lane, [&](Index i) { return x[i]; }), part);
   const T m = group_sum(sum, lane, part) / count;
-  const T squares = lane_sum(stripe_sum<T>(d, lane, [&](Index, Index i) { return (x[i] - m) * (x[i] - m); }), part);
+  const T squares = lane_sum(stripe_sum<T>(d, lane, [&](Index i) { return (x[i] - m) * (x[i] - m); }), part);
   const T s = T(1) / std::sqrt(group_sum(squares, lane, part) / count + eps);
   for (Index c = lane.begin; c < lane.end; c += kStripe)
-    for (Index t = threadIdx.y; t < d.time; t += kStripeRows) {
-      const Index i = (lane.segment * d.time + t) * d.channels + c;
-      y[i] = (x[i] - m) * s * weight[c] + bias[c];
-    }
+    for_frames(d, lane, c, [&](Index i) { y[i] = (x[i] - m) * s * weight[c] + bias[c]; });
   if (lane.used && threadIdx.y == 0 && threadIdx.x == static_cast<unsigned>(lane.first)) {
     mean[lane.segment * d.groups + lane.group] = m;
     rstd[lane.segment * d.groups + lane.group] = s;
@@ -122,14 +126,11 @@ __global__ __launch_bounds__(kStripe* kStripeRows) void group_norm_backward_kern
   for (Index step = 0; step < width; step += kStripe) {  // as often for all threads: they meet in the sums
     const Index c = lane.begin + step;
     T b = 0, w = 0;
-    if (c < lane.end) {
-#pragma unroll 4
-      for (Index t = threadIdx.y; t < d.time; t += kStripeRows) {
-        const Index i = (lane.segment * d.time + t) * d.channels + c;
+    if (c < lane.end)
+      for_frames(d, lane, c, [&](Index i) {
         b += dy[i];
         w += dy[i] * (x[i] - m);
-      }
-    }
+      });
     b = lane_sum(b, part);
     w = lane_sum(w, part) * s;
     if (c >= lane.end) continue;
@@ -144,10 +145,7 @@ __global__ __launch_bounds__(kStripe* kStripeRows) void group_norm_backward_kern
   const T count = static_cast<T>(d.time * (d.channels / d.groups));
   const T mean_g = group_sum(sum_g, lane, part) / count, mean_gn = group_sum(sum_gn, lane, part) / count;
   for (Index c = lane.begin; c < lane.end; c += kStripe)
-    for (Index t = threadIdx.y; t < d.time; t += kStripeRows) {
-      const Index i = (lane.segment * d.time + t) * d.channels + c;
-      deliver(dx, i, (dy[i] * weight[c] - mean_g - (x[i] - m) * s * mean_gn) * s);
-    }
+    for_frames(d, lane, c, [&](Index i) { deliver(dx, i, (dy[i] * weight[c] - mean_g - (x[i] - m) * s * mean_gn) * s); });
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // Masks of leads and frames, row picks. Contracts: core/op_table.hpp.
 //
-// Lead mask: a block turns a tile of 32 leads x 64 samples in shared memory, so that both sides move along rows; 32 x 65 x
+// Lead mask: a block turns a tile of 32 leads x 64 samples in shared memory, so that both sides move along rows; 32 x 67 x
 // sizeof(T) bytes. Rows: a warp copies one, as in vector.cuh. Bound: bandwidth, each array moves once.
 #pragma once
 
@@ -13,6 +13,7 @@ namespace anylead::cuda_ops {
 namespace {
 
 constexpr int kLeadTile = 32, kTimeTile = 64, kMaskThreads = 256;
+constexpr int kTilePitch = kTimeTile + 3;  // a warp reads 12 leads of 2 or 3 samples: 3 c + t, banks of their own
 
 /// Block (i, j, k): samples 64 i .., leads 32 j .. of segment k.
 struct LeadTile {
@@ -33,7 +34,7 @@ inline Grid lead_grid(LeadMaskDims d) {
 /// y [B, T, C] = x [B, C, T] where keep [B, C], else 0.
 template <class T>
 __global__ __launch_bounds__(kMaskThreads) void lead_mask_forward_kernel(LeadMaskDims d, T* y, const T* x, const Flag* keep) {
-  __shared__ T tile[kLeadTile][kTimeTile + 1];
+  __shared__ T tile[kLeadTile][kTilePitch];
   const LeadTile at = lead_tile(d);
   const Index b = blockIdx.z;
   for (int i = threadIdx.x; i < at.leads * kTimeTile; i += kMaskThreads) {
@@ -52,7 +53,7 @@ __global__ __launch_bounds__(kMaskThreads) void lead_mask_forward_kernel(LeadMas
 template <class T>
 __global__ __launch_bounds__(kMaskThreads) void lead_mask_backward_kernel(LeadMaskDims d, Grad<T> dx, const T* dy,
                                                                           const Flag* keep) {
-  __shared__ T tile[kLeadTile][kTimeTile + 1];
+  __shared__ T tile[kLeadTile][kTilePitch];
   const LeadTile at = lead_tile(d);
   const Index b = blockIdx.z;
   for (int i = threadIdx.x; i < at.times * at.leads; i += kMaskThreads) {

@@ -109,8 +109,7 @@ __global__ __launch_bounds__(kElementThreads) void gradient_squares_kernel(AdamT
 }
 
 /// total [1] = sum of partial [count]. One block.
-__global__ __launch_bounds__(kElementThreads) inline void add_squares_kernel(Index count, double* total,
-                                                                             const double* partial) {
+__global__ __launch_bounds__(kElementThreads) void add_squares_kernel(Index count, double* total, const double* partial) {
   double sum = 0;
   for (Index i = threadIdx.x; i < count; i += kElementThreads) sum += partial[i];
   sum = block_sum<kElementThreads>(sum);

@@ -5,7 +5,7 @@
 //
 // Mapping: v [outer, kept, inner] is a matrix [outer, kept inner] whose columns are summed (reduce.cuh: coalesced for any axis,
 // also for the taps of a convolution, where inner is 1); a warp per kept index adds what belongs together. Then one pass over
-// the elements. Bound: bandwidth, v and dw are read twice.
+// the same columns, whose factors a thread needs once. Bound: bandwidth, v and dw are read twice.
 #pragma once
 
 #include <anylead/cuda/launch.cuh>
@@ -45,36 +45,44 @@ __global__ __launch_bounds__(32 * kRowsPerBlock) void weight_norm_along_kernel(W
   deliver(dg, k, total / norm[k]);
 }
 
-/// w [outer, kept, inner] = v g / norm
-template <class T>
-__global__ __launch_bounds__(kElementThreads) void weight_norm_forward_kernel(WeightNormDims d, T* w, const T* v, const T* g,
-                                                                              const T* norm) {
-  const Lanes at = array_lanes(d.outer * d.kept * d.inner);
-  Quad<T> q = at(v);
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    if (!at.has(i)) continue;
-    const Index k = (at.first + 16 * i) / d.inner % d.kept;
-    q.v[i] *= g[k] / norm[k];
-  }
-  at.store(w, q);
+constexpr int kPassColumns = 32, kPassRows = 8;
+constexpr Index kPassStretch = 256;  // rows of a block
+
+/// Calls f(element) for the elements of a thread in column c of the matrix [outer, kept inner].
+template <class F>
+__device__ void for_column(WeightNormDims d, Index c, F&& f) {
+  const Index cols = d.kept * d.inner, begin = blockIdx.y * kPassStretch;
+  const Index end = begin + kPassStretch < d.outer ? begin + kPassStretch : d.outer;
+#pragma unroll 4
+  for (Index r = begin + threadIdx.y; r < end; r += kPassRows) f(r * cols + c);
 }
 
-/// dv [outer, kept, inner]
+/// w [outer, kept, inner] = v g / norm. Block (i, j): columns 32 i .., rows 256 j ..
 template <class T>
-__global__ __launch_bounds__(kElementThreads) void weight_norm_backward_kernel(WeightNormDims d, Grad<T> dv, const T* dw,
-                                                                               const T* v, const T* g, const T* norm,
-                                                                               const T* along) {
-  const Lanes at = array_lanes(d.outer * d.kept * d.inner);
-  const Quad<T> own = at(v);
-  Quad<T> q = at(dw);
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    if (!at.has(i)) continue;
-    const Index k = (at.first + 16 * i) / d.inner % d.kept;
-    q.v[i] = g[k] / norm[k] * (q.v[i] - own.v[i] * (along[k] / norm[k] / norm[k]));
-  }
-  at.deliver(dv, q);
+__global__ __launch_bounds__(kPassColumns* kPassRows) void weight_norm_forward_kernel(WeightNormDims d, T* w, const T* v,
+                                                                                      const T* g, const T* norm) {
+  const Index c = Index{blockIdx.x} * kPassColumns + threadIdx.x, k = c / d.inner;
+  if (k >= d.kept) return;
+  const T factor = g[k] / norm[k];
+  for_column(d, c, [&](Index i) { w[i] = v[i] * factor; });
+}
+
+/// dv [outer, kept, inner]; the same blocks.
+template <class T>
+__global__ __launch_bounds__(kPassColumns* kPassRows) void weight_norm_backward_kernel(WeightNormDims d, Grad<T> dv,
+                                                                                       const T* dw, const T* v, const T* g,
+                                                                                       const T* norm, const T* along) {
+  const Index c = Index{blockIdx.x} * kPassColumns + threadIdx.x, k = c / d.inner;
+  if (k >= d.kept) return;
+  const T factor = g[k] / norm[k], back = along[k] / norm[k] / norm[k];
+  for_column(d, c, [&](Index i) { deliver(dv, i, factor * (dw[i] - v[i] * back)); });
+}
+
+inline Grid pass_grid(WeightNormDims d) {
+  return {.x = pieces(d.kept * d.inner, kPassColumns),
+          .y = pieces(d.outer, kPassStretch),
+          .threads = kPassColumns,
+          .rows = kPassRows};
 }
 
 /// sums [kept, inner] over the outer axis of a b
@@ -91,8 +99,7 @@ void weight_norm_forward(const Exec& exec, WeightNormDims d, T* w, T* norm, cons
   const WorkspaceOf<T> sums(exec, d.kept * d.inner);
   outer_sums(exec, d, sums.data(), v, v);
   launch(exec, "weight_norm_lengths", weight_norm_lengths_kernel<T>, row_grid(d.kept), d, norm, sums.data());
-  launch(exec, "weight_norm_forward", weight_norm_forward_kernel<T>, element_grid(d.outer * d.kept * d.inner), d, w, v, g,
-         norm);
+  launch(exec, "weight_norm_forward", weight_norm_forward_kernel<T>, pass_grid(d), d, w, v, g, norm);
 }
 
 template <Real T>
@@ -103,8 +110,7 @@ void weight_norm_backward(const Exec& exec, WeightNormDims d, Grad<T> dv, Grad<T
   outer_sums(exec, d, sums.data(), dw, v);
   launch(exec, "weight_norm_along", weight_norm_along_kernel<T>, row_grid(d.kept), d, along.data(), dg, sums.data(), norm);
   if (dv)
-    launch(exec, "weight_norm_backward", weight_norm_backward_kernel<T>, element_grid(d.outer * d.kept * d.inner), d, dv, dw, v,
-           g, norm, along.data());
+    launch(exec, "weight_norm_backward", weight_norm_backward_kernel<T>, pass_grid(d), d, dv, dw, v, g, norm, along.data());
 }
 
 template <Real T>
