@@ -36,7 +36,7 @@ struct Options {
   std::vector<std::string> paths;
   bool ignore_checksums = false;
   double array_rate_hz = 500;
-  Index batch = 16, threads = 0;
+  Index batch = 16, threads = 0, heads = 0;
 };
 
 /// One row of the result, or the frames of one record.
@@ -110,12 +110,13 @@ int run(int argc, char** argv) {
          "--normalization", o.normalization,
          "none or z-score; default: as the model was trained, none for checkpoints that do not tell (ECG-FM needs z-score)")
       ->check(CLI::IsMember({"none", "z-score"}));
+  app.add_option("--heads", o.heads, "attention heads, for a checkpoint that does not tell")->check(CLI::PositiveNumber);
   app.add_option("--batch", o.batch, "segments embedded at a time")->check(CLI::Range(1, 4096))->capture_default_str();
   app.add_option("--threads", o.threads, "threads; 0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   if (o.threads > 0) set_threads(static_cast<int>(o.threads));
 
-  auto file = train::open_model(o.model);
+  auto file = train::open_model(o.model, o.heads);
   if (!o.normalization.empty()) file.settings.normalization = o.normalization;
   const auto encoder = train::load_encoder(file, cpu());
   const data::SegmentOptions segment_options = train::segment_options(file.settings);

@@ -75,7 +75,8 @@ ordered_json json_of(const data::RawRecord& record) {
   if (equal) samples = samples.empty() ? ordered_json(0) : ordered_json(samples.front());
   return {{"record", record.id},           {"rate_hz", record.rate_hz},
           {"samples", std::move(samples)}, {"duration_s", duration_of(record)},
-          {"comments", record.comments},   {"leads", std::move(leads)}};
+          {"comments", record.comments},   {"notes", record.notes},
+          {"leads", std::move(leads)}};
 }
 
 /// Text of files fit for a terminal: control characters, which could move its cursor or colour it, become question marks.
@@ -122,6 +123,7 @@ void print_table(const data::RawRecord& record) {
     std::printf("\n");
   }
   for (const std::string& comment : record.comments) std::printf("  # %s\n", shown(comment).c_str());
+  for (const std::string& note : record.notes) std::printf("  note: %s\n", shown(note).c_str());
   std::printf("\n");
 }
 
@@ -156,17 +158,19 @@ int main(int argc, char** argv) {
   app.add_flag("--ignore-checksums", options.ignore_checksums, "read signals that disagree with the checksums of their header");
   app.add_option("--match", options.match, "of folders, only recordings whose name or path matches, such as '*_hr'")
       ->type_name("GLOB");
-  app.add_option("--rate", options.array_rate_hz, "sampling rate of arrays, Hz")
+  app.add_option("--array-rate-hz", options.array_rate_hz, "sampling rate of .npy and .csv recordings")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--leads", options.array_leads, "names of the leads of .npy arrays; needed unless there are twelve")
+  app.add_option("--array-leads", options.array_leads,
+                 "leads of .npy recordings, such as I,II; default: the twelve standard ones")
       ->delimiter(',');
   app.footer(
       "Examples:\n"
       "  inspect ptbxl/records500/00000/00001_hr            one record as a table\n"
       "  inspect georgia --match 'E07*' --json              a part of a folder as JSON\n"
       "  inspect JS20004.hea --svg ecg.svg                  a picture\n"
-      "  inspect holter.npy --rate 128 --leads II,V5        an array [leads, samples]\n"
+      "  inspect holter.npy --array-rate-hz 128 --array-leads II,V5\n"
+      "                                                     an array [leads, samples]\n"
       "Exit code: 0, 1 if a recording could not be read (the others are shown), other codes for wrong arguments.");
   CLI11_PARSE(app, argc, argv);
 

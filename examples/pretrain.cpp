@@ -2,9 +2,9 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
-#include <fstream>
 #include <string>
 
+#include <anylead/core/atomic_file.hpp>
 #include <anylead/core/isa.hpp>
 #include <anylead/core/parallel.hpp>
 #include <anylead/cpu.hpp>
@@ -95,11 +95,7 @@ int run(int argc, char** argv) {
   note(str("data: ", cache.report()));
 
   train::PretrainRun pretraining(settings, cache, cpu());
-  {
-    std::ofstream file(settings.out + "/config.toml");
-    file << SettingsCli::text(settings);
-    if (!file.flush()) throw IoError(str(settings.out, "/config.toml: cannot be written"));
-  }
+  replace_text(settings.out + "/config.toml", SettingsCli::text(settings));
   if (pretraining.resumed_from()) note(str("resumed from step ", *pretraining.resumed_from()));
   if (settings.resume && !pretraining.resumed_from())
     note("nothing to resume: no checkpoint was finished; starting from the beginning");

@@ -4,7 +4,6 @@
 #include <anylead/data/csv.hpp>
 #include <anylead/data/folder.hpp>
 #include <anylead/data/loader.hpp>
-#include <anylead/data/mapped_file.hpp>
 #include <anylead/data/mat4.hpp>
 #include <anylead/data/npy.hpp>
 #include <anylead/data/patients.hpp>
@@ -20,7 +19,6 @@
 #include <anylead/data/csv.ipp>
 #include <anylead/data/folder.ipp>
 #include <anylead/data/loader.ipp>
-#include <anylead/data/mapped_file.ipp>
 #include <anylead/data/mat4.ipp>
 #include <anylead/data/npy.ipp>
 #include <anylead/data/patients.ipp>

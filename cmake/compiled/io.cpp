@@ -4,7 +4,6 @@
 #include <anylead/io/zip.hpp>
 
 #include <anylead/io/array.ipp>
-#include <anylead/io/atomic_file.ipp>
 #include <anylead/io/bytes.ipp>
 #include <anylead/io/checkpoint.ipp>
 #include <anylead/io/json_lines.ipp>

@@ -1,3 +1,5 @@
+#pragma once
+
 #include <anylead/core/isa.hpp>
 #include <anylead/cpu/backend.hpp>
 #ifndef ANYLEAD_COMPILED

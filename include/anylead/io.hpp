@@ -2,7 +2,6 @@
 #pragma once
 
 #include <anylead/io/array.hpp>
-#include <anylead/io/atomic_file.hpp>
 #include <anylead/io/bytes.hpp>
 #include <anylead/io/checkpoint.hpp>
 #include <anylead/io/json_lines.hpp>

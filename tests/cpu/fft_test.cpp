@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <anylead/core/random.hpp>
+#include <cpu/isas.hpp>
 #include <support/catch.hpp>
 
 using namespace anylead;
@@ -28,13 +29,6 @@ struct RunFft {
     fft->template run<isa>(re, im);
   }
 };
-
-std::vector<Isa> isas() {
-  std::vector<Isa> present;
-  for (const Isa isa : {Isa::portable, Isa::avx2, Isa::avx512})
-    if (isa <= anylead::detail::best_isa()) present.push_back(isa);
-  return present;
-}
 
 /// A convolution with the plain sums of y, dx and dweight in double.
 template <class T>

@@ -8,19 +8,13 @@
 #include <vector>
 
 #include <anylead/core/random.hpp>
+#include <cpu/isas.hpp>
 #include <support/catch.hpp>
 
 using namespace anylead;
 using namespace anylead::cpu_ops;
 
 namespace {
-
-std::vector<Isa> isas() {
-  std::vector<Isa> present;
-  for (const Isa isa : {Isa::portable, Isa::avx2, Isa::avx512})
-    if (isa <= anylead::detail::best_isa()) present.push_back(isa);
-  return present;
-}
 
 /// One product with its matrices, each in a buffer that ends with its last element: a sanitizer sees a read behind it.
 /// Gaps between rows hold NaN: a read of one that counts makes the result NaN.

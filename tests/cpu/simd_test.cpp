@@ -5,19 +5,13 @@
 #include <limits>
 #include <vector>
 
+#include <cpu/isas.hpp>
 #include <support/catch.hpp>
 
 using namespace anylead;
 using namespace anylead::cpu_ops;
 
 namespace {
-
-std::vector<Isa> isas() {
-  std::vector<Isa> present;
-  for (const Isa isa : {Isa::portable, Isa::avx2, Isa::avx512})
-    if (isa <= anylead::detail::best_isa()) present.push_back(isa);
-  return present;
-}
 
 struct Exp {
   template <class V>

@@ -1,36 +1,21 @@
 #include <anylead/core/error.hpp>
 #include <anylead/data/cached_segments.hpp>
 
-#include <sys/resource.h>
-
-#include <csignal>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 
 #include <anylead/core/parallel.hpp>
 #include <anylead/core/random.hpp>
 #include <anylead/data/hash.hpp>
 #include <data/memory_source.hpp>
 #include <support/catch.hpp>
+#include <support/file_size_limit.hpp>
+#include <support/temporary_folder.hpp>
 
 using namespace anylead;
 using namespace anylead::data;
 
 namespace {
-
-std::string read_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-void write_file(const std::string& path, const std::string& bytes) { std::ofstream(path, std::ios::binary) << bytes; }
-
-Index files_in(const std::string& folder) {
-  Index n = 0;
-  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder)) ++n;
-  return n;
-}
 
 MemorySource three_records() { return {{make_record("a", "p1", 12), make_record("b", "", 5), make_record("c", "p1", 10.5)}}; }
 
@@ -97,6 +82,21 @@ TEST_CASE("a second run opens the file and still shows the report", "[data]") {
   CHECK(report.bad[0].message == "broken: byte 7: expected 1, found 2");
   CHECK(str(report) ==
         "3 of 5 records used, 5 segments, 1 records too short, 1 records unreadable\n  broken: byte 7: expected 1, found 2");
+}
+
+TEST_CASE("notes on files are kept with the segments", "[data]") {
+  const TemporaryFolder folder;
+  MemorySource source = three_records();
+  for (const std::size_t i : {0, 2}) source.records[i].notes = {source.records[i].id + ".dat: byte 4: 2 bytes too many"};
+  cached_segments(source, folder.path());
+  const auto cache = cached_segments(source, folder.path());
+  REQUIRE(cache.report().notes.size() == 2);
+  CHECK(cache.report().notes[1].record == "c");
+  CHECK(cache.report().notes[1].message == "c.dat: byte 4: 2 bytes too many");
+  CHECK(cache.report().used == 3);
+  CHECK(str(cache.report()) ==
+        "3 of 3 records used, 5 segments, 2 notes on files\n  a.dat: byte 4: 2 bytes too many\n  c.dat: byte 4: 2 bytes too "
+        "many");
 }
 
 TEST_CASE("other recordings or other options make another cache", "[data]") {
@@ -188,14 +188,10 @@ TEST_CASE("an index of contradictions under a right checksum is a FormatError or
 
 TEST_CASE("a full disk is an IoError and leaves no file", "[data]") {
   const TemporaryFolder folder;
-  rlimit before;
-  REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
-  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
-  const rlimit small{200000, before.rlim_max};
-  REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
-  CHECK_THROWS_AS(cached_segments(three_records(), folder.path()), IoError);
-  REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
-  std::signal(SIGXFSZ, handler);
+  {
+    const FileSizeLimit limit(200000);
+    CHECK_THROWS_AS(cached_segments(three_records(), folder.path()), IoError);
+  }
   CHECK(files_in(folder.path()) == 0);
   CHECK(cached_segments(three_records(), folder.path()).size() == 5);
 }

@@ -11,8 +11,8 @@
 #include <anylead/data/glob.hpp>
 #include <anylead/data/npy.hpp>
 #include <anylead/data/source.hpp>
-#include <io/temporary_folder.hpp>
 #include <support/catch.hpp>
+#include <support/temporary_folder.hpp>
 
 using namespace anylead;
 using namespace anylead::data;
@@ -171,7 +171,7 @@ TEST_CASE("patients come from tables in the folder and from the user's", "[folde
   const RecordFolder records(folder.path());
   std::vector<std::string> patients;
   for (Index i = 0; i < records.size(); ++i) patients.push_back(records.read(i).patient);
-  CHECK(patients == Names{"ptb-patient001", "", "", "ptbxl-15709", ""});
+  CHECK(patients == Names{"other/ptb-patient001", "", "", "ptbxl-15709", ""});
 
   write_file(folder / "mine.txt", "patient;record\nAnna;other/S0002\nBert;00002_hr\nCarl;S0001.hea\n");
   const RecordFolder named(folder.path(), {.patients_csv = folder / "mine.txt"});
@@ -183,6 +183,30 @@ TEST_CASE("patients come from tables in the folder and from the user's", "[folde
 
   write_file(folder / "wrong.txt", "name,patient\nx,y\n");
   CHECK_THROWS_WITH(RecordFolder(folder.path(), {.patients_csv = folder / "wrong.txt"}), Catch::Contains("record and patient"));
+}
+
+TEST_CASE("equal names of patients in tables of different folders are different patients", "[folder]") {
+  const TemporaryFolder folder;
+  for (const char* where : {"a", "a/b", "c/d"})
+    for (const char* name : {"1", "2"}) write_wfdb(folder / where, name);
+  write_wfdb(folder.path(), "1");
+  write_file(folder / "a/records.csv", "record,patient\n1,Anna\nb/2,Bert\n2,ptbxl-7\n");
+  write_file(folder / "a/b/records.csv", "record,patient\n1,Anna\n");
+  write_file(folder / "c/records.csv", "record,patient\n1,Anna\nd/2,ptbxl-7\n");
+  const auto patients = [&](const FolderOptions& options) {
+    Names names;
+    const RecordFolder records(folder.path(), options);
+    for (Index i = 0; i < records.size(); ++i) names.push_back(records.id(i) + " " + records.read(i).patient);
+    return names;
+  };
+  CHECK(patients({}) ==
+        Names{"1 ", "a/1 a/Anna", "a/2 ptbxl-7", "a/b/1 a/b/Anna", "a/b/2 a/Bert", "c/d/1 c/Anna", "c/d/2 ptbxl-7"});
+  write_file(folder / "records.csv", "record,patient\n1,Anna\n");  // nearer tables come first
+  CHECK(patients({}) ==
+        Names{"1 Anna", "a/1 a/Anna", "a/2 ptbxl-7", "a/b/1 a/b/Anna", "a/b/2 a/Bert", "c/d/1 c/Anna", "c/d/2 ptbxl-7"});
+  write_file(folder / "mine.txt", "record,patient\na/1,Anna\nc/d/1,Anna\n");
+  CHECK(patients({.patients_csv = folder / "mine.txt"}) ==
+        Names{"1 Anna", "a/1 Anna", "a/2 ptbxl-7", "a/b/1 a/b/Anna", "a/b/2 a/Bert", "c/d/1 Anna", "c/d/2 ptbxl-7"});
 }
 
 TEST_CASE("the version of a recording changes with its files and options", "[folder]") {

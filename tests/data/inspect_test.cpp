@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <io/temporary_folder.hpp>
+#include <support/temporary_folder.hpp>
 
 namespace {
 
@@ -85,6 +85,7 @@ TEST_CASE("inspect prints statistics of the stored samples as JSON", "[inspect]"
   CHECK(r["samples"] == nlohmann::json({2, 2, 4}));
   CHECK(r["duration_s"] == 0.008);
   CHECK(r["comments"] == nlohmann::json({"first", "Age: 40", "two words"}));
+  CHECK(r["notes"].empty());
   const auto& ii = r["leads"][0];
   CHECK(ii == nlohmann::json::parse(
                   R"({"name": "II", "unit": "mV", "mean": 0.5, "min": 0.5, "max": 0.5, "std": 0.0, "invalid": 1})"));

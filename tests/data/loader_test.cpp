@@ -10,6 +10,7 @@
 #include <anylead/data/split.hpp>
 #include <data/memory_source.hpp>
 #include <support/catch.hpp>
+#include <support/temporary_folder.hpp>
 
 using namespace anylead;
 using namespace anylead::data;

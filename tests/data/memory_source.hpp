@@ -2,8 +2,6 @@
 #pragma once
 
 #include <cmath>
-#include <cstdlib>
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -44,25 +42,5 @@ inline Record make_record(const std::string& id, const std::string& patient, dou
       r.signal.push_back(static_cast<float>(std::sin(phase + double(c) + 7 * double(t) / rate_hz) + 0.01 * double(c)));
   return r;
 }
-
-/// A folder of its own that disappears with the object.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "anylead-XXXXXX").string();
-    if (!::mkdtemp(name.data())) throw IoError(name + ": cannot be created");
-    path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 }  // namespace anylead::data

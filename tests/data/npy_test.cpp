@@ -6,8 +6,8 @@
 
 #include <anylead/core/error.hpp>
 #include <anylead/data/npy.hpp>
-#include <io/temporary_folder.hpp>
 #include <support/catch.hpp>
+#include <support/temporary_folder.hpp>
 
 using namespace anylead;
 using namespace anylead::data;

@@ -11,6 +11,7 @@
 #include <data/memory_source.hpp>
 #include <support/catch.hpp>
 #include <support/shared.hpp>
+#include <support/temporary_folder.hpp>
 
 using namespace anylead;
 using namespace anylead::data;

@@ -8,6 +8,7 @@
 #include <anylead/data/cached_segments.hpp>
 #include <data/memory_source.hpp>
 #include <support/catch.hpp>
+#include <support/temporary_folder.hpp>
 
 using namespace anylead;
 using namespace anylead::data;

@@ -8,8 +8,8 @@
 #include <anylead/core/error.hpp>
 #include <anylead/data/wfdb.hpp>
 #include <anylead/data/wfdb_formats.hpp>
-#include <io/temporary_folder.hpp>
 #include <support/catch.hpp>
+#include <support/temporary_folder.hpp>
 
 using namespace anylead;
 using namespace anylead::data;
@@ -297,8 +297,25 @@ TEST_CASE("without a sample count the shortest file has the last word, whole fra
     CHECK(decode("r 2 100\na 16\na 16\n", {{"a", less_than_a_frame}}).signals[1].values.empty());
 }
 
-TEST_CASE("bytes behind the declared samples are left alone", "[data]") {
-  CHECK(decode("r 1 100 2\na 16 1 16 0 1 3\n", {{"a", bytes16({1, 2, 3, 4})}}).signals[0].values == std::vector<double>{1, 2});
+TEST_CASE("bytes behind the declared samples are left alone and noted", "[data]") {
+  const RawRecord r = decode("r 1 100 2\na 16 1 16 0 1 3\n", {{"a", bytes16({1, 2, 3, 4})}});
+  CHECK(r.signals[0].values == std::vector<double>{1, 2});
+  CHECK(r.notes == std::vector<std::string>{"a: byte 4: 4 bytes behind the 2 frames of 1 samples"});
+  CHECK(to_record(r).notes == r.notes);
+  CHECK(decode("r 2 100 2\na 16\na 16\n", {{"a", bytes16({1, 2, 3, 4})}}).notes.empty());
+  CHECK(decode("r 2 100\na 16\na 16\n", {{"a", bytes16({1, 2, 3}) + "x"}}).notes ==
+        std::vector<std::string>{"a: byte 4: 3 bytes behind the 1 frames of 2 samples"});
+  CHECK(decode("r 2 100 1\na 16+2\nb 16\n", {{"a", bytes16({1, 2, 3})}, {"b", bytes16({1})}}).notes ==
+        std::vector<std::string>{"a: byte 4: 2 bytes behind the 1 frames of 1 samples"});
+}
+
+TEST_CASE("an odd number of samples of 12 bits may fill its last three bytes", "[data]") {
+  for (const auto& [size, notes] : {std::pair{5, 0}, {6, 0}, {7, 1}}) {
+    INFO(size << " bytes");
+    CHECK(static_cast<int>(
+              decode("r 1 100 3\na 212\n", {{"a", std::string(static_cast<std::size_t>(size), 'x')}}).notes.size()) == notes);
+  }
+  CHECK(decode("r 1 100 2\na 212\n", {{"a", "xxxx"}}).notes.size() == 1);
 }
 
 TEST_CASE("a file that is too short is refused with expected and found sizes", "[data]") {

@@ -1,14 +1,12 @@
 #include <anylead/io/checkpoint.hpp>
 
-#include <sys/resource.h>
 #include <sys/wait.h>
-
-#include <csignal>
 
 #include <anylead/core/error.hpp>
 #include <io/interrupted_calls.hpp>
-#include <io/temporary_folder.hpp>
 #include <support/catch.hpp>
+#include <support/file_size_limit.hpp>
+#include <support/temporary_folder.hpp>
 
 using namespace anylead;
 using namespace anylead::io;
@@ -239,19 +237,11 @@ TEST_CASE("a checkpoint that outgrows its limit keeps the one before", "[io]") {
   const TemporaryFolder run;
   CheckpointFolder folder(run.path());
   folder.save(1, files_of(1));
-  rlimit old = {};
-  REQUIRE(::getrlimit(RLIMIT_FSIZE, &old) == 0);
-  const rlimit small = {5000, old.rlim_max};
-  std::signal(SIGXFSZ, SIG_IGN);
-  REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
-  std::string message;
-  try {
-    folder.save(2, {{"model", [](OutputFile& out) { out.write(std::string(10000, 'x')); }}});
-  } catch (const IoError& e) {
-    message = e.what();
+  {
+    const FileSizeLimit limit(5000);
+    CHECK_THROWS_WITH(folder.save(2, {{"model", [](OutputFile& out) { out.write(std::string(10000, 'x')); }}}),
+                      Contains("step-2.part/model: cannot be written at byte 5000: File too large"));
   }
-  ::setrlimit(RLIMIT_FSIZE, &old);
-  CHECK_THAT(message, Contains("step-2.part/model: cannot be written at byte 5000: File too large"));
   CHECK(folder.last() == 1);
   CHECK(is_whole(folder, 1));
   CHECK(files_in(run / "checkpoints") == 2);

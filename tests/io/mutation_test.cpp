@@ -6,8 +6,8 @@
 #include <anylead/io/zip.hpp>
 #include <fuzz/safetensors.hpp>
 #include <fuzz/torch_pickle.hpp>
-#include <io/temporary_folder.hpp>
 #include <support/catch.hpp>
+#include <support/temporary_folder.hpp>
 
 using namespace anylead;
 using namespace anylead::io;

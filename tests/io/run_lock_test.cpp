@@ -7,8 +7,8 @@
 #include <optional>
 
 #include <anylead/core/error.hpp>
-#include <io/temporary_folder.hpp>
 #include <support/catch.hpp>
+#include <support/temporary_folder.hpp>
 
 using namespace anylead;
 using namespace anylead::io;

@@ -2,12 +2,14 @@
 
 #include <nlohmann/json.hpp>
 
-#include <io/temporary_folder.hpp>
+#include <io/pickle_builder.hpp>
 #include <io/zip_builder.hpp>
 #include <support/catch.hpp>
+#include <support/temporary_folder.hpp>
 
 using namespace anylead;
 using namespace anylead::io;
+using namespace pickled;
 using Catch::Matchers::Contains;
 
 namespace {
@@ -34,32 +36,9 @@ TorchCheckpoint parse_pickle(const std::string& body) {
   return parse(zip_of({{"a/data.pkl", "\x80\x02" + body}, {"a/data/0", "\1\2\3\4\5\6\7\x08"}}));
 }
 
-std::string text(const std::string& t) { return "X" + le(static_cast<std::uint32_t>(t.size())) + t; }
-std::string integer(std::int32_t n) { return "J" + le(n); }
-std::string global(const std::string& module, const std::string& name) { return "c" + module + "\n" + name + "\n"; }
-
-std::string storage(const std::string& type, const std::string& key, const std::string& size) {
-  return "(" + text("storage") + global("torch", type) + text(key) + text("cpu") + size + "tQ";
-}
-std::string sizes(const std::vector<int>& sizes) {
-  std::string out = "(";
-  for (const int n : sizes) out += integer(n);
-  return out + "t";
-}
-std::string tensor(const std::string& storage, const std::string& offset, const std::string& shape,
-                   const std::string& strides) {
-  return global("torch._utils", "_rebuild_tensor_v2") + "(" + storage + offset + shape + strides + "\x89" +
-         global("collections", "OrderedDict") + ")RtR";
-}
 std::string byte_tensor(int offset, const std::vector<int>& shape, const std::vector<int>& strides) {
   return tensor(storage("ByteStorage", "0", integer(8)), integer(offset), sizes(shape), sizes(strides));
 }
-std::string dict(const std::vector<std::pair<std::string, std::string>>& items) {
-  std::string out = "}(";
-  for (const auto& [key, value] : items) out += text(key) + value;
-  return out + "u";
-}
-
 void refuses(const std::string& body, const std::string& message) {
   CHECK_THROWS_WITH(parse_pickle(body), Contains(message));
   CHECK_THROWS_AS(parse_pickle(body), FormatError);

@@ -96,6 +96,25 @@ TEST_CASE("Line charts survive gaps, constants, single points, nothing, and stay
   CHECK_THROWS_AS(line_chart(chart), ShapeError);
 }
 
+TEST_CASE("Numbers on a vertical axis are inside the picture", "[report]") {
+  const std::string mark = "text-anchor=\"end\">";
+  for (const std::vector<double>& y :
+       {std::vector<double>{2.25e-5, 2.75e-5}, {5e-5, 5e-5}, {-3.25e-12, -3.5e-12}, {0.5, 1}, {-1.25e300, -1e300}})
+    for (const char* label : {"", "rate"}) {
+      LineChart chart;
+      chart.y_label = label;
+      chart.series = {{"a", {0, 1}, y}};
+      const std::string svg = line_chart(chart);
+      int numbers = 0;
+      for (auto at = svg.find(mark); at != svg.npos; at = svg.find(mark, at + 1), ++numbers) {
+        const auto x = svg.rfind("x=\"", at), begin = at + mark.size();
+        const double wide = 7.2 * double(svg.find('<', begin) - begin);
+        CHECK(std::stod(svg.substr(x + 3)) - wide >= (chart.y_label.empty() ? 0 : 20));
+      }
+      CHECK(numbers >= 2);
+    }
+}
+
 TEST_CASE("Bars, points and codewords are drawn one by one", "[report]") {
   BarChart bars;
   bars.names = {"I", "<II>", "III"};

@@ -37,7 +37,8 @@ RunReport hostile() {
   strip.masked_spans = {{0.5, 1}};
   r.strips = {strip};
   r.data.numbers = {{x, x, ""}};
-  for (int i = 0; i < 1000; ++i) r.data.unreadable.push_back({x, x});
+  r.data.files = {{"could not be read", {}}, {"read with a note", {{x, x}}}, {x, {}}};
+  for (int i = 0; i < 1000; ++i) r.data.files[0].files.push_back({x, x});
   r.data.dropped_lead_names = {x};
   r.data.dropped_leads = {4};
   r.settings = {{x, {{x, x}, {x, x}}}};
@@ -53,6 +54,7 @@ TEST_CASE("The page is well-formed whatever the texts are", "[report]") {
   CHECK(page.find("<b ") == std::string::npos);
   CHECK(page.find("and 800 more") != std::string::npos);
   CHECK(page.find("1000 files could not be read") != std::string::npos);
+  CHECK(page.find("1 file read with a note") != std::string::npos);
 }
 
 TEST_CASE("The page needs nothing from elsewhere", "[report]") {

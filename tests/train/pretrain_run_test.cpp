@@ -2,16 +2,15 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <fstream>
-#include <iterator>
 
 #include <anylead/core/parallel.hpp>
 #include <anylead/cpu.hpp>
+#include <anylead/data/npy.hpp>
 #include <anylead/train/model_io.hpp>
 #include <anylead/train/pretrain_run.hpp>
 
-#include "io/temporary_folder.hpp"
-#include "support/catch.hpp"
+#include <support/catch.hpp>
+#include <support/temporary_folder.hpp>
 
 using namespace anylead;
 
@@ -52,17 +51,13 @@ void train_run(train::Settings s, const data::SegmentCache& cache, bool resume =
   run.run(callbacks);
 }
 
-std::string bytes(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  REQUIRE(file);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 void check_equal(const std::string& a, const std::string& b, Index step) {
   for (const char* file : {"model.safetensors", "optimizer.safetensors"}) {
     INFO(file);
     const std::string inside = str("/checkpoints/step-", step, "/", file);
-    CHECK(bytes(a + inside) == bytes(b + inside));
+    const std::string content = read_file(a + inside);
+    CHECK_FALSE(content.empty());
+    CHECK(content == read_file(b + inside));
   }
   const auto left = train::read_metrics(a + "/metrics.jsonl", "train"),
              right = train::read_metrics(b + "/metrics.jsonl", "train");
@@ -100,6 +95,23 @@ TEST_CASE("a run that was killed and continued equals one that was not, bit for 
   REQUIRE((WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL));
   train_run(settings(killed, 10), cache, true);
   check_equal(whole, killed, 10);
+}
+
+TEST_CASE("arrays are read with the names of their leads that the settings give", "[train]") {
+  const TemporaryFolder folder;
+  data::write_npy(folder / "holter.npy", {2, 5000}, std::vector<float>(10000, 0.5f));
+  auto s = settings("", 1);
+  s.data = folder.path();
+  s.array_leads = "V5, II";
+  const auto cache = train::open_segments(s, folder / "cache");
+  CHECK(cache.size() == 2);
+  CHECK(cache.present(0)[1]);        // II
+  CHECK(cache.present(0)[10]);       // V5
+  CHECK_FALSE(cache.present(0)[0]);  // I
+  s.array_leads = "";
+  const auto unnamed = train::open_segments(s, folder / "cache");
+  REQUIRE(unnamed.report().bad.size() == 1);
+  CHECK_THAT(unnamed.report().bad[0].message, Catch::Contains("--array-leads"));
 }
 
 TEST_CASE("threads, prefetch and stops between steps leave the numbers alone", "[train]") {

@@ -87,6 +87,8 @@ struct TilePass {
       const Tile<T> t = *tile;
       V acc[kRows][2] = {};
       const T *a = t.a, *b = t.b;
+      for (Index i = 0; i < kRows; ++i)  // asked for now, C is there when it is written
+        for (Index j = 0; j < 2; ++j) __builtin_prefetch(t.c + i * t.ldc + j * Shape::lanes, 1);
       for (Index p = 0; p < t.k; ++p, a += t.k_step, b += Shape::cols) {
         V b0, b1;
         std::memcpy(&b0, b, sizeof b0);

@@ -175,9 +175,42 @@ ANYLEAD_SIMD T sum_lanes(Index n, F&& f) {
 
 #define ANYLEAD_SIMD_LAMBDA __attribute__((always_inline))  // between the parameters and the body of a lambda inside a pass
 
-/// e^x. float: relative error below 2 units in the last place for |x| <= 87, 0 below -87.3, infinity above 88.7; NaN stays NaN.
-/// double: below 2 ulp, 0 below -708.
-/// Cody-Waite reduction x = n ln 2 + r, |r| <= ln(2)/2, and the Taylor polynomial of e^r.
+/// e^x for x from -87.3 to 87.9 (double: -708.3 to 709), nothing of which is checked: relative error below 2 units in the last
+/// place. Cody-Waite reduction x = n ln 2 + r, |r| <= ln(2)/2, and the Taylor polynomial of e^r; `scale` times it by 2^n.
+template <class T, Index kBytes, class Scale>
+ANYLEAD_SIMD Vec<T, kBytes> exp_reduced(Vec<T, kBytes> x, Scale&& scale) {
+  using V = Vec<T, kBytes>;
+  constexpr bool single = sizeof(T) == 4;
+  constexpr T magic =
+      single ? T(12582912.0) : T(6755399441055744.0);  // 1.5 * 2^(mantissa bits): adding it rounds to an integer
+  const V shifted = x * T(1.4426950408889634) + magic;
+  const V n = shifted - magic;
+  constexpr T ln2_high = single ? T(0.693359375) : T(0.693147180369123816490);
+  constexpr T ln2_low = single ? T(-2.12194440054690583e-4) : T(1.90821492927058770002e-10);
+  const V r = (x - n * ln2_high) - n * ln2_low;
+  constexpr int degree = single ? 7 : 13;
+  constexpr double inverse_factorial[] = {
+      1,         1,          1. / 2,      1. / 6,       1. / 24,       1. / 120,       1. / 720,
+      1. / 5040, 1. / 40320, 1. / 362880, 1. / 3628800, 1. / 39916800, 1. / 479001600, 1. / 6227020800.};
+  V p = broadcast<V>(T(inverse_factorial[degree]));
+  for (int k = degree - 1; k >= 0; --k) p = p * r + T(inverse_factorial[k]);
+  return scale(p, n, shifted);
+}
+
+/// e^x where x needs no check. @see exp_reduced
+template <class T, Index kBytes>
+ANYLEAD_SIMD Vec<T, kBytes> exp_in_range(Vec<T, kBytes> x) {
+  using V = Vec<T, kBytes>;
+  using Bits = typename V::Mask;
+  constexpr int mantissa = sizeof(T) == 4 ? 23 : 52;
+  return exp_reduced(x, [](V p, V, V shifted) ANYLEAD_SIMD_LAMBDA {  // n sits in the last bits of `shifted`
+    return V{
+        reinterpret_cast<typename V::Raw>(reinterpret_cast<Bits>(p.raw) + (reinterpret_cast<Bits>(shifted.raw) << mantissa))};
+  });
+}
+
+/// e^x: relative error below 2 ulp. float: for |x| <= 87, 0 below -87.3, infinity above 88.7; double: 0 below -708. NaN stays
+/// NaN.
 template <class T, Index kBytes>
 ANYLEAD_SIMD Vec<T, kBytes> exp(Vec<T, kBytes> x) {
   using V = Vec<T, kBytes>;
@@ -186,25 +219,15 @@ ANYLEAD_SIMD Vec<T, kBytes> exp(Vec<T, kBytes> x) {
   constexpr bool single = sizeof(T) == 4;
   constexpr T low = single ? T(-87.3) : T(-708.3), high = single ? T(88.7) : T(709.7);
   const V clamped = select(x < low, broadcast<V>(low), select(x > high, broadcast<V>(high), x));
-  constexpr T magic =
-      single ? T(12582912.0) : T(6755399441055744.0);  // 1.5 * 2^(mantissa bits): adding it rounds to an integer
-  const V n = (clamped * T(1.4426950408889634) + magic) - magic;
-  constexpr T ln2_high = single ? T(0.693359375) : T(0.693147180369123816490);
-  constexpr T ln2_low = single ? T(-2.12194440054690583e-4) : T(1.90821492927058770002e-10);
-  const V r = (clamped - n * ln2_high) - n * ln2_low;
-  constexpr int degree = single ? 7 : 13;
-  constexpr double inverse_factorial[] = {
-      1,         1,          1. / 2,      1. / 6,       1. / 24,       1. / 120,       1. / 720,
-      1. / 5040, 1. / 40320, 1. / 362880, 1. / 3628800, 1. / 39916800, 1. / 479001600, 1. / 6227020800.};
-  V p = broadcast<V>(T(inverse_factorial[degree]));
-  for (int k = degree - 1; k >= 0; --k) p = p * r + T(inverse_factorial[k]);
-  // 2^n in two halves: n may be 128, and 2^n then overflows although the product does not
-  constexpr int mantissa = single ? 23 : 52, bias = single ? 127 : 1023;
-  const Bits whole = __builtin_convertvector(n.raw, Bits);
-  const Bits half = whole >> 1;
-  const V scale1 = {reinterpret_cast<Raw>((half + bias) << mantissa)};
-  const V scale2 = {reinterpret_cast<Raw>((whole - half + bias) << mantissa)};
-  const V y = p * scale1 * scale2;
+  const V y = exp_reduced(clamped, [](V p, V n, V) ANYLEAD_SIMD_LAMBDA {
+    // 2^n in two halves: n may be 128, and 2^n then overflows although the product does not
+    constexpr int mantissa = single ? 23 : 52, bias = single ? 127 : 1023;
+    const Bits whole = __builtin_convertvector(n.raw, Bits);
+    const Bits half = whole >> 1;
+    const V scale1 = {reinterpret_cast<Raw>((half + bias) << mantissa)};
+    const V scale2 = {reinterpret_cast<Raw>((whole - half + bias) << mantissa)};
+    return p * scale1 * scale2;
+  });
   return select(x < low, V{}, select(x > high, broadcast<V>(std::numeric_limits<T>::infinity()), y));
 }
 
@@ -235,54 +258,37 @@ struct Normal {
   V cdf, density;
 };
 
-/// Phi(x) and phi(x), |x| at most 13 in float (38 in double), beyond which the tail is 0. Relative error below 8 ulp for x >
-/// -1.5, and in the lower tail below 4 (1 + x^2 / 2) ulp (the rounding of x^2 / 2 is amplified). |x| < sqrt 2: Phi = 1/2 + t
-/// erf(t) / (2 t), a polynomial in t^2, t = |x| / sqrt 2; beyond: exp(-t^2) erfcx(t) / 2 with (1 + 2 t) erfcx(t) as a
-/// polynomial in (t - 4) / (t + 4) (the form of Shepherd and Laframboise 1981; coefficients: Chebyshev interpolation in 40
-/// digits).
+/// Phi(x) and phi(x), |x| at most 13 in float (37.5 in double), beyond which the tail is 0. Relative error below 8 ulp for x >
+/// -1.5, and in the lower tail below 4 (1 + x^2 / 2) ulp (the rounding of x^2 / 2 is amplified).
+/// With t = |x| / sqrt 2: Phi(-|x|) = exp(-t^2) erfcx(t) / 2, and erfcx(t) = s P(2 c s - 1) with s = 1 / (t + c), P a
+/// polynomial (that of least relative error in Chebyshev's points, computed in 40 digits; the form goes back to Shepherd and
+/// Laframboise 1981).
 template <class T, Index kBytes>
 ANYLEAD_SIMD Normal<Vec<T, kBytes>> normal(Vec<T, kBytes> x) {
   using V = Vec<T, kBytes>;
   constexpr bool single = sizeof(T) == 4;
-  constexpr double middle_single[] = {1.128379167061543415,     -0.376126384680287104,   0.1128378249523684454,
-                                      -0.02686543072767024289,  0.005221031807858022797, -0.0008484080405535106294,
-                                      0.0001126595902560660897, -9.667044571486996415e-6};
-  constexpr double middle_double[] = {1.128379167095512574,     -0.3761263890318374806,   0.1128379167095487867,
-                                      -0.02686617064507679325,  0.005223977624818014467,  -0.0008548326980833789905,
-                                      0.0001205533111164271092, -1.492559526683118157e-5, 1.646100048412136803e-6,
-                                      -1.635031270105469501e-7, 1.465977527404743581e-8,  -1.137284885679167367e-9,
-                                      5.957176147748911404e-11};
-  constexpr double tail_single[] = {1.232995066390590996,    -0.1396211715558108174, 0.01538787753463474397,
-                                    0.06810216016541991025,  -0.1012426994984730701, 0.09357421543592304575,
-                                    -0.06468326871576795402, 0.03879373259513027216, -0.02056023315522737235};
-  constexpr double tail_double[] = {
-      1.232995118625552412,     -0.1396211168405637714,  0.01537965210266019799,    0.06809705425484333586,
-      -0.1010390660390862836,   0.0937328349935131528,   -0.0663303657378118995,    0.03716751559615282895,
-      -0.01619773506310193858,  0.005031969780193209447, -0.0007577656147267304185, -0.0001992584152965337921,
-      0.0001505872132401501147, -2.43801681116184325e-5, -1.113242950958563935e-5,  5.634579587355792467e-6,
-      1.719486243672184308e-7,  -6.84791471326506028e-7, 1.328208699376218128e-7};
-  constexpr int middle_degree = single ? 7 : 12, tail_degree = single ? 8 : 18;
-  constexpr T limit = single ? T(13) : T(38);
+  constexpr double float_terms[] = {1.07400690728,      0.883394458502,   0.590228351217,    0.310466774774,
+                                    0.119527866333,     0.0268348253108,  -0.00121732100472, -0.00307326080107,
+                                    -0.000503918556553, 0.000335321593974};
+  constexpr double double_terms[] = {
+      1.0959956610004911175,     0.97654872908088210554,     0.77320870226523772679,    0.54085383131322220937,
+      0.33085158787797217513,    0.17401093724038096319,     0.07638151491025094974,    0.026370053333111383436,
+      0.0061120556448017932187,  0.00028095893062723428304,  -0.0004550526146532146488, -0.00017681317759624104067,
+      -3.6354260410519944385e-6, 0.000018862144074694277846, 4.6949502699254527003e-6,  -1.4269981434972971922e-6,
+      -8.4678240862230673115e-7, 7.937817989026615837e-8,    1.2433088651113542492e-7,  -3.8190313132542455876e-9,
+      -1.5259443667139629535e-8, 8.285185497078947762e-10,   8.4841038372961720713e-10};
+  constexpr int degree = single ? 9 : 22;
+  constexpr T limit = single ? T(13) : T(37.5), c = single ? T(3) : T(4);
 
   const V size = select(x < T(0), -x, x);
   const V bounded = select(size > limit, broadcast<V>(limit), size);
-  const V half_square = bounded * bounded * T(0.5);
-  const V e = exp(-half_square);
-  const V t = bounded * T(0.70710678118654752440);
-
-  V middle = broadcast<V>(T(single ? middle_single[middle_degree] : middle_double[middle_degree]));
-  for (int k = middle_degree - 1; k >= 0; --k) middle = middle * half_square + T(single ? middle_single[k] : middle_double[k]);
-  middle = t * T(0.5) * middle;  // Phi(|x|) - 1/2
-
-  const V q = (t - T(4)) / (t + T(4));
-  V tail = broadcast<V>(T(single ? tail_single[tail_degree] : tail_double[tail_degree]));
-  for (int k = tail_degree - 1; k >= 0; --k) tail = tail * q + T(single ? tail_single[k] : tail_double[k]);
-  tail = e * T(0.5) * tail / (t * T(2) + T(1));  // 1 - Phi(|x|)
-
-  const auto inside = size < T(1.4142135623730950488);
-  const V half = broadcast<V>(T(0.5));
-  const V lower = select(inside, half - middle, tail), upper = select(inside, half + middle, broadcast<V>(T(1)) - tail);
-  return {select(x < T(0), lower, upper), e * T(0.39894228040143267794)};
+  const V e = exp_in_range(bounded * bounded * T(-0.5));
+  const V s = broadcast<V>(T(1)) / (bounded * T(0.70710678118654752440) + c);
+  const V u = s * (2 * c) - T(1);
+  V p = broadcast<V>(T(single ? float_terms[degree] : double_terms[degree]));
+  for (int k = degree - 1; k >= 0; --k) p = p * u + T(single ? float_terms[k] : double_terms[k]);
+  const V tail = e * (s * T(0.5)) * p;  // Phi(-|x|)
+  return {select(x < T(0), tail, broadcast<V>(T(1)) - tail), e * T(0.39894228040143267794)};
 }
 
 }  // namespace anylead::cpu_ops

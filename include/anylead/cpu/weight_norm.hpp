@@ -1,4 +1,6 @@
 // Weight normalisation. @see ops/weight_norm.hpp
+//
+// v is read as a matrix of `outer` rows and kept * inner columns, whose factor is that of their kept index.
 #pragma once
 
 #include <cmath>
@@ -7,40 +9,90 @@
 
 namespace anylead::cpu_ops {
 
-/// Calls f(i) for the elements of each kept index, kept indices in parallel.
-template <class F>
-void for_kept(WeightNormDims d, F&& f) {
-  parallel_for(d.kept, 4, [&](Index begin, Index end) {
-    for (Index k = begin; k < end; ++k)
-      f(k, [&](auto&& element) {
-        for (Index o = 0; o < d.outer; ++o)
-          for (Index i = (o * d.kept + k) * d.inner; i < (o * d.kept + k + 1) * d.inner; ++i) element(i);
+/// sums [cols] of the products a b over some rows, column by column.
+struct ColumnProductsPass {
+  template <Isa isa, class T>
+  ANYLEAD_SIMD static void run(Index rows, Index cols, T* sums, const T* a, const T* b) {
+    for_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA {
+      typename decltype(at)::V sum = {};
+      for (Index r = 0; r < rows; ++r) sum += at(a + r * cols) * at(b + r * cols);
+      at.store(sums, sum);
+    });
+  }
+};
+
+/// dots [kept]: the sum of a b over outer and inner; short sums in T, their total in double.
+template <class T>
+void kept_dots(WeightNormDims d, double* dots, const T* a, const T* b) {
+  struct Partial;
+  constexpr Index kRows = 64;
+  const Index cols = d.kept * d.inner, chunks = (d.outer + kRows - 1) / kRows;
+  T* partial = scratch<Partial, T>(chunks * cols);
+  parallel_for(chunks, 4, [&](Index begin, Index end) {
+    for (Index chunk = begin; chunk < end; ++chunk) {
+      const Index first = chunk * kRows;
+      with_isa<ColumnProductsPass>(std::min(kRows, d.outer - first), cols, partial + chunk * cols, a + first * cols,
+                                   b + first * cols);
+    }
+  });
+  parallel_for(d.kept, 16, [&](Index begin, Index end) {
+    std::fill(dots + begin, dots + end, 0.0);
+    for (Index chunk = 0; chunk < chunks; ++chunk)
+      for (Index k = begin; k < end; ++k)
+        for (Index i = 0; i < d.inner; ++i) dots[k] += double(partial[chunk * cols + k * d.inner + i]);
+  });
+}
+
+/// to = factor (x - y back), or += by the mode, with the factor and the share of y of each column; back null: to = factor x.
+struct ScaleColumnsPass {
+  template <Isa isa, class T>
+  ANYLEAD_SIMD static void run(Index rows, Index cols, Grad<T> to, const T* factor, const T* x, const T* back, const T* y) {
+    for (Index r = 0; r < rows; ++r)
+      for_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA {
+        const auto value = at(x + r * cols);
+        deliver(at, to, r * cols, (back ? value - at(y + r * cols) * at(back) : value) * at(factor));
       });
+  }
+};
+
+template <class T>
+void scale_columns(WeightNormDims d, Grad<T> to, const T* factor, const T* x, const T* back, const T* y) {
+  const Index cols = d.kept * d.inner;
+  parallel_for(d.outer, 64, [&](Index begin, Index end) {
+    with_isa<ScaleColumnsPass>(end - begin, cols, advanced(to, begin * cols), factor, x + begin * cols, back, y + begin * cols);
   });
 }
 
 template <class T>
 void weight_norm_forward(const Exec&, WeightNormDims d, T* w, T* norm, const T* v, const T* g) {
-  for_kept(d, [&](Index k, auto&& each) {
-    double square = 0;
-    each([&](Index i) { square += double(v[i]) * double(v[i]); });
-    norm[k] = static_cast<T>(std::sqrt(square));
-    const T factor = g[k] / norm[k];
-    each([&](Index i) { w[i] = v[i] * factor; });
-  });
+  struct Squares;
+  struct Factors;
+  double* squares = scratch<Squares, double>(d.kept);
+  T* factor = scratch<Factors, T>(d.kept * d.inner);
+  kept_dots(d, squares, v, v);
+  for (Index k = 0; k < d.kept; ++k) {
+    norm[k] = static_cast<T>(std::sqrt(squares[k]));
+    std::fill_n(factor + k * d.inner, d.inner, g[k] / norm[k]);
+  }
+  scale_columns<T>(d, {w, GradMode::overwrite}, factor, v, nullptr, v);
 }
 
 template <class T>
 void weight_norm_backward(const Exec&, WeightNormDims d, Grad<T> dv, Grad<T> dg, const T* dw, const T* v, const T* g,
                           const T* norm) {
-  for_kept(d, [&](Index k, auto&& each) {
-    double along = 0;  // <dw, v>
-    each([&](Index i) { along += double(dw[i]) * double(v[i]); });
-    deliver(dg, k, static_cast<T>(along / norm[k]));
-    if (!dv) return;
-    const T factor = g[k] / norm[k], back = static_cast<T>(along / (double(norm[k]) * norm[k]));
-    each([&](Index i) { deliver(dv, i, factor * (dw[i] - v[i] * back)); });
-  });
+  struct Dots;
+  struct Factors;
+  struct Backs;
+  double* along = scratch<Dots, double>(d.kept);  // <dw, v>
+  T* factor = scratch<Factors, T>(d.kept * d.inner);
+  T* back = scratch<Backs, T>(d.kept * d.inner);
+  kept_dots(d, along, dw, v);
+  for (Index k = 0; k < d.kept; ++k) {
+    deliver(dg, k, static_cast<T>(along[k] / norm[k]));
+    std::fill_n(factor + k * d.inner, d.inner, g[k] / norm[k]);
+    std::fill_n(back + k * d.inner, d.inner, static_cast<T>(along[k] / (double(norm[k]) * norm[k])));
+  }
+  if (dv) scale_columns<T>(d, dv, factor, dw, back, v);
 }
 
 }  // namespace anylead::cpu_ops

@@ -5,11 +5,11 @@
 #include <filesystem>
 #include <unordered_map>
 
+#include <anylead/core/atomic_file.hpp>
 #include <anylead/core/error.hpp>
 #include <anylead/core/parallel.hpp>
 #include <anylead/data/cached_segments.hpp>
 #include <anylead/data/hash.hpp>
-#include <anylead/data/mapped_file.hpp>
 #include <anylead/data/segment_cache_format.hpp>
 
 namespace anylead::data {
@@ -85,7 +85,7 @@ class CacheWriter {
     header_ = {kCacheMagic, key, 0, segmenter.leads(), segmenter.samples(), 0, 0};
     report_.records = records;
     const std::vector<char> blank(kSignals, 0);  // no magic: never taken for a cache before it is one
-    file_.write(blank.data(), blank.size());
+    file_.file().write(blank.data(), blank.size());
   }
 
   void add_bad(const std::string& id, const std::string& message) { report_.bad.push_back({id, message}); }
@@ -112,12 +112,13 @@ class CacheWriter {
     report_.leads_repeated += r.counts.leads_repeated;
     report_.leads_dropped += r.counts.leads_dropped;
     report_.samples_bridged += r.counts.samples_bridged;
+    report_.notes.insert(report_.notes.end(), r.counts.notes.begin(), r.counts.notes.end());
     if (r.size() == 0) return;
     records_.push_back({id, source, person, header_.segments, r.size(), rate_hz});
     segment_.resize(static_cast<std::size_t>(header_.leads * header_.samples));
     for (Index s = 0; s < r.size(); ++s) {
       r.copy_segment(s, segment_.data());
-      file_.write(segment_.data(), segment_.size() * sizeof(float));
+      file_.file().write(segment_.data(), segment_.size() * sizeof(float));
     }
     position_.insert(position_.end(), r.position.begin(), r.position.end());
     present_.insert(present_.end(), r.present.begin(), r.present.end());
@@ -149,20 +150,22 @@ class CacheWriter {
     for (const Index n : {r.records, r.used, r.too_short, r.without_segment, r.segments, r.segments_dropped, r.leads_missing,
                           r.leads_repeated, r.leads_dropped, r.samples_bridged})
       out.put(n);
-    out.put(std::uint64_t{r.bad.size()});
-    for (const auto& [record, message] : r.bad) {
-      out.put(record);
-      out.put(message);
+    for (const auto* problems : {&r.bad, &r.notes}) {
+      out.put(std::uint64_t{problems->size()});
+      for (const auto& [record, message] : *problems) {
+        out.put(record);
+        out.put(message);
+      }
     }
     out.put(std::uint64_t{r.duplicates.size()});
     for (const auto& [record, of] : r.duplicates) {
       out.put(record);
       out.put(of);
     }
-    file_.write(out.bytes().data(), out.bytes().size());
+    file_.file().write(out.bytes().data(), out.bytes().size());
     header_.index_bytes = out.bytes().size();
     header_.index_hash = hash_of(out.bytes().data(), out.bytes().size());
-    file_.overwrite(0, &header_, sizeof header_);
+    file_.file().overwrite(0, &header_, sizeof header_);
     file_.commit();
   }
 

@@ -6,9 +6,9 @@
 #include <limits>
 
 #include <anylead/core/error.hpp>
+#include <anylead/core/mapped_file.hpp>
 #include <anylead/data/ascii.hpp>
 #include <anylead/data/csv.hpp>
-#include <anylead/data/mapped_file.hpp>
 
 namespace anylead::data {
 

@@ -26,8 +26,8 @@ struct FolderOptions {
 /// An .npy array is one recording, [leads, samples] or [samples, leads] with fewer leads than samples, or a third axis in front
 /// numbers recordings: NAME#0, NAME#1, ...
 ///
-/// Patients come from options.patients_csv, from PTB-XL's ptbxl_database.csv and from tables records.csv (record, patient) in
-/// the folder; a recording in none of them has no patient.
+/// Patients come from options.patients_csv, from tables records.csv (record, patient) above the recording and from PTB-XL's
+/// ptbxl_database.csv; a recording in none of them has no patient. @see Patients
 class RecordFolder {
  public:
   /// @throws IoError if the folder cannot be read; OptionError if nothing in it is a recording

@@ -4,18 +4,17 @@
 #include <cctype>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <limits>
 #include <set>
 
 #include <anylead/core/error.hpp>
+#include <anylead/core/mapped_file.hpp>
 #include <anylead/data/ascii.hpp>
 #include <anylead/data/csv.hpp>
 #include <anylead/data/folder.hpp>
 #include <anylead/data/glob.hpp>
 #include <anylead/data/hash.hpp>
 #include <anylead/data/leads.hpp>
-#include <anylead/data/mapped_file.hpp>
 #include <anylead/data/npy.hpp>
 #include <anylead/data/wfdb.hpp>
 
@@ -34,21 +33,35 @@ inline bool is_time_column(std::string_view name) {
 /// A CSV file whose header row consists of lead names, perhaps behind a time column: a recording and not a table about
 /// recordings.
 ANYLEAD_INLINE bool is_csv_recording(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  line.resize(4096);
-  file.read(line.data(), static_cast<std::streamsize>(line.size()));
-  line.resize(static_cast<std::size_t>(file.gcount()));
-  line.resize(std::min(line.size(), line.find('\n')));
   try {
-    const CsvTable table = parse_csv(line, path);
+    const MappedFile file(path);
+    const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+    const CsvTable table = parse_csv(text.substr(0, std::min<std::size_t>(text.find('\n'), 4096)), path);
     const std::size_t first = is_time_column(table.header[0]) ? 1 : 0;
     for (std::size_t i = first; i < table.header.size(); ++i)
       if (!parse_lead(trimmed(table.header[i]))) return false;
     return first < table.header.size();
-  } catch (const FormatError&) {
+  } catch (const Error&) {
     return false;
   }
+}
+
+/// What may name a file in the lines of a text that are no comments; nothing if the text cannot be read.
+ANYLEAD_INLINE std::set<std::string> first_words(const std::string& path) {
+  constexpr std::size_t kMost = 256, kLongest = 200;
+  std::set<std::string> words;
+  try {
+    const MappedFile file(path);
+    std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+    while (!text.empty() && words.size() < kMost) {
+      const std::string_view line = text.substr(0, text.find('\n'));
+      text.remove_prefix(std::min(line.size() + 1, text.size()));
+      const std::string_view word = line.substr(0, line.find_first_of(" \t\r"));
+      if (!word.empty() && !line.starts_with('#') && word.find('/') == word.npos && word.size() < kLongest) words.emplace(word);
+    }
+  } catch (const IoError&) {  // read() tells
+  }
+  return words;
 }
 
 /// A signal in millivolt as arrays have it.
@@ -100,7 +113,7 @@ ANYLEAD_INLINE RawRecord read_npy_recording(const std::string& path, Index part,
   if (known.empty() && leads == 12) known.assign(kLeadNames.begin(), kLeadNames.end());
   if (static_cast<Index>(known.size()) != leads)
     throw FormatError(path, "",
-                      known.empty() ? str("found ", leads, " leads without names: name them (array_leads)")
+                      known.empty() ? str("found ", leads, " leads without names: name them (--array-leads)")
                                     : str("expected the ", known.size(), " named leads, found ", leads));
   const std::vector<double> all = npy_values(header, file.bytes(), std::max<Index>(part, 0) * rows * columns, rows * columns);
   RawRecord record;
@@ -153,7 +166,8 @@ ANYLEAD_INLINE RecordFolder::RecordFolder(const std::string& path, const FolderO
       }
       if (name == "records.csv") {
         const CsvTable table = read_csv(file.string());
-        if (table.column("record") >= 0 && table.column("patient") >= 0) patients_.add_table(file.string());
+        if (table.column("record") >= 0 && table.column("patient") >= 0)
+          patients_.add_found(file.string(), file.lexically_relative(path).parent_path().generic_string());
         continue;
       }
       const bool recording =
@@ -197,14 +211,7 @@ ANYLEAD_INLINE std::uint64_t RecordFolder::version(Index i) const {
   };
   add(file);
   if (file.extension() == ".hea") {  // the signal files that the header names
-    std::ifstream text(file);
-    std::set<std::string> names;
-    for (std::string line; std::getline(text, line) && names.size() < 256;) {
-      if (line.starts_with('#')) continue;
-      const std::string name = line.substr(0, line.find_first_of(" \t\r"));
-      if (!name.empty() && name.find('/') == std::string::npos && name.size() < 200) names.insert(name);
-    }
-    for (const auto& name : names) add(file.parent_path() / name);
+    for (const auto& name : detail::first_words(file.string())) add(file.parent_path() / name);
   }
   hash.add(std::string_view(patients_.find(id(i))));
   hash.add(options_.array_rate_hz);

@@ -7,9 +7,10 @@
 #include <cstring>
 #include <utility>
 
+#include <anylead/core/atomic_file.hpp>
 #include <anylead/core/error.hpp>
+#include <anylead/core/mapped_file.hpp>
 #include <anylead/core/printable.hpp>
-#include <anylead/data/mapped_file.hpp>
 #include <anylead/data/npy.hpp>
 
 namespace anylead::data {
@@ -153,13 +154,13 @@ inline void write_npy(const std::string& path, const std::vector<Index>& shape, 
   std::string header = str("{'descr': '", type, "', 'fortran_order': False, 'shape': (", sizes, "), }");
   while ((10 + header.size() + 1) % 64 != 0) header += ' ';
   header += '\n';
-  AtomicFile file(path);
+  AtomicFile out(path);
   const char magic[] = {
       '\x93', 'N', 'U', 'M', 'P', 'Y', 1, 0, static_cast<char>(header.size() & 255), static_cast<char>(header.size() >> 8)};
-  file.write(magic, sizeof magic);
-  file.write(header.data(), header.size());
-  file.write(data, held * width);
-  file.commit();
+  out.file().write(magic, sizeof magic);
+  out.file().write(header);
+  out.file().write(data, held * width);
+  out.commit();
 }
 
 }  // namespace detail

@@ -29,10 +29,11 @@ struct PreparationReport {
   Index leads_dropped = 0;     ///< leads of kept segments emptied because of a long gap (or flatness, where that is asked for)
   Index samples_bridged = 0;   ///< invalid samples replaced by interpolation
   std::vector<Problem> bad;    ///< could not be read
+  std::vector<Problem> notes;  ///< of records that were read: what is odd about their files
   std::vector<Duplicate> duplicates;
 };
 
-/// One paragraph for a log: the counts that are not 0, then up to three bad recordings with their messages.
+/// One paragraph for a log: the counts that are not 0, then up to three bad recordings with their messages, and notes.
 inline void append(std::string& out, const PreparationReport& r) {
   out += str(r.used, " of ", r.records, " records used, ", r.segments, " segments");
   const auto count = [&out](Index n, std::string_view what) {
@@ -46,14 +47,17 @@ inline void append(std::string& out, const PreparationReport& r) {
   count(r.leads_repeated, "leads repeated");
   count(r.leads_dropped, "leads of segments emptied");
   count(r.samples_bridged, "invalid samples interpolated");
+  count(static_cast<Index>(r.notes.size()), "notes on files");
   count(static_cast<Index>(r.bad.size()), "records unreadable");
-  for (std::size_t i = 0; i < r.bad.size() && i < 3; ++i) {
-    const auto& [record, message] = r.bad[i];
-    out += "\n  ";
-    if (message.find(record) == message.npos) out += str(record, ": ");  // readers begin with the file
-    out += message;
+  for (const auto* problems : {&r.bad, &r.notes}) {
+    for (std::size_t i = 0; i < problems->size() && i < 3; ++i) {
+      const auto& [record, message] = (*problems)[i];
+      out += "\n  ";
+      if (message.find(record) == message.npos) out += str(record, ": ");  // readers begin with the file
+      out += message;
+    }
+    if (problems->size() > 3) out += "\n  ...";
   }
-  if (r.bad.size() > 3) out += "\n  ...";
 }
 
 }  // namespace anylead::data

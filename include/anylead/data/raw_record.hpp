@@ -34,6 +34,7 @@ struct RawRecord {
   std::optional<double> age_years;    ///< empty: unknown
   std::string sex;                    ///< "female", "male" or empty
   std::vector<std::string> codes;     ///< diagnoses
+  std::vector<std::string> notes;     ///< what is odd about the file but did not keep it from being read
 };
 
 /// Millivolts per unit for V, mV, uV (also with the micro sign) and nV in any case; empty for a unit that is no voltage.

@@ -108,6 +108,7 @@ ANYLEAD_INLINE Record to_record(const RawRecord& record) {
   out.sex = record.sex;
   out.codes = record.codes;
   out.comments = record.comments;
+  out.notes = record.notes;
   out.signal.resize(static_cast<std::size_t>(leads * out.samples), std::numeric_limits<float>::quiet_NaN());
   for (Index c = 0; c < leads; ++c) {
     const RawSignal& s = *voltages[static_cast<std::size_t>(c)];

@@ -23,6 +23,7 @@ struct Record {
   std::string sex;                    ///< "female", "male" or empty
   std::vector<std::string> codes;     ///< diagnoses, SNOMED CT codes where the source has them
   std::vector<std::string> comments;  ///< comment lines of the header without their mark
+  std::vector<std::string> notes;     ///< what is odd about its file but did not keep it from being read
 
   Index channels() const { return static_cast<Index>(leads.size()); }
   const float* lead(Index c) const { return signal.data() + c * samples; }

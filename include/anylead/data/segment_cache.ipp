@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include <anylead/core/error.hpp>
-#include <anylead/data/mapped_file.hpp>
+#include <anylead/core/mapped_file.hpp>
 #include <anylead/data/segment_cache.hpp>
 #include <anylead/data/segment_cache_format.hpp>
 
@@ -81,10 +81,11 @@ ANYLEAD_INLINE SegmentCache SegmentCache::open(const std::string& path) {
   for (Index* n : {&r.records, &r.used, &r.too_short, &r.without_segment, &r.segments, &r.segments_dropped, &r.leads_missing,
                    &r.leads_repeated, &r.leads_dropped, &r.samples_bridged})
     *n = in.number<Index>();
-  for (auto n = in.count(16); n > 0; --n) {
-    std::string record = in.text(), message = in.text();
-    r.bad.push_back({std::move(record), std::move(message)});
-  }
+  for (auto* problems : {&r.bad, &r.notes})
+    for (auto n = in.count(16); n > 0; --n) {
+      std::string record = in.text(), message = in.text();
+      problems->push_back({std::move(record), std::move(message)});
+    }
   for (auto n = in.count(16); n > 0; --n) {
     std::string record = in.text(), of = in.text();
     r.duplicates.push_back({std::move(record), std::move(of)});

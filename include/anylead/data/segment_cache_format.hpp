@@ -13,9 +13,9 @@
 
 namespace anylead::data::detail {
 
-/// "anldseg1" as a little-endian word. Its last digit counts the ways in which segments were ever stored or prepared: a cache
+/// "anldseg2" as a little-endian word. Its last digit counts the ways in which segments were ever stored or prepared: a cache
 /// that another release would fill with other numbers must not be taken for one of this.
-inline constexpr std::uint64_t kCacheMagic = 0x31676573646c6e61;
+inline constexpr std::uint64_t kCacheMagic = 0x32676573646c6e61;
 inline constexpr std::size_t kSignals = 4096;
 
 struct CacheHeader {

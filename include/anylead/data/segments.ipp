@@ -50,6 +50,7 @@ ANYLEAD_INLINE PreparedRecord Segmenter::operator()(const Record& record) const 
   PreparedRecord out;
   out.counts.records = 1;
   out.counts.leads_repeated = match.repeated;
+  for (const std::string& note : record.notes) out.counts.notes.push_back({record.id, note});
   Hash64 content;
   content.add(record.rate_hz);
   bool varies = false;

@@ -63,7 +63,8 @@ ANYLEAD_INLINE RawRecord decode_wfdb(const WfdbHeader& header, const WfdbFile& o
 ///
 /// Formats 16 and 212, and MATLAB 4 files (format 16 behind a header of 24 bytes, which is checked). Without a sample count in
 /// the header it is what the shortest signal file holds; checksums are not verified then, as the format demands. Bytes behind
-/// the declared samples are left alone. The stated first sample is not verified: it is often wrong where the checksum is right.
+/// the last frame are left alone, with a note in the record. The stated first sample is not verified: it is often wrong where
+/// the checksum is right.
 /// @throws IoError for files that cannot be read
 /// @throws FormatError for other formats, several segments, signal files outside the folder of the header or too short, and
 ///         checksums that do not match

@@ -7,9 +7,9 @@
 #include <set>
 
 #include <anylead/core/error.hpp>
+#include <anylead/core/mapped_file.hpp>
 #include <anylead/core/printable.hpp>
 #include <anylead/data/ascii.hpp>
-#include <anylead/data/mapped_file.hpp>
 #include <anylead/data/mat4.hpp>
 #include <anylead/data/wfdb.hpp>
 #include <anylead/data/wfdb_formats.hpp>
@@ -291,15 +291,20 @@ ANYLEAD_INLINE RawRecord decode_wfdb(const WfdbHeader& header, const WfdbFile& o
     const auto size = static_cast<Index>(bytes.size());
     const Index held = g.format->samples_in(std::max<Index>(size - first.byte_offset, 0)) / g.frame_samples;
     const Index frames = header.frames.value_or(held);
+    const Index samples = frames * g.frame_samples, end = first.byte_offset + g.format->bytes_of(samples);
     if (frames > held || size < first.byte_offset)
       throw FormatError(path, "",
-                        str("expected ", first.byte_offset + g.format->bytes_of(frames * g.frame_samples), " bytes for ",
-                            frames, " frames of ", g.frame_samples, " samples, found ", size));
+                        str("expected ", end, " bytes for ", frames, " frames of ", g.frame_samples, " samples, found ", size));
+    // Some programs write the last samples that share bytes in full, whether or not there are so many.
+    const Index full = samples + (g.format->packed - samples % g.format->packed) % g.format->packed;
+    if (size > first.byte_offset + g.format->bytes_of(full))
+      record.notes.push_back(str(path, ": byte ", end, ": ", size - end, " bytes behind the ", frames, " frames of ",
+                                 g.frame_samples, " samples"));
     if (first.byte_offset > 0 && detail::lower(first.file).ends_with(".mat"))
       detail::check_mat4(first, path, bytes, g.frame_samples, frames);
     shortest = std::min(shortest, frames);
 
-    stored.resize(static_cast<std::size_t>(frames * g.frame_samples));
+    stored.resize(static_cast<std::size_t>(samples));
     g.format->decode(bytes.data() + first.byte_offset, stored);
     Index column = 0;
     for (std::size_t i = g.begin; i < g.end; ++i) {

@@ -15,6 +15,7 @@ namespace anylead::data {
 struct WfdbFormat {
   int number;                                                               ///< as headers name it
   std::int32_t invalid;                                                     ///< the number that marks a missing sample
+  Index packed;                                                             ///< samples that share bytes
   Index (*samples_in)(Index bytes);                                         ///< samples that so many bytes hold
   Index (*bytes_of)(Index samples);                                         ///< bytes that hold so many samples
   void (*decode)(const std::byte* bytes, std::span<std::int32_t> samples);  ///< reads bytes_of(samples.size()) bytes
@@ -41,8 +42,8 @@ inline void decode_212(const std::byte* bytes, std::span<std::int32_t> samples) 
 }
 
 inline constexpr WfdbFormat kWfdbFormats[] = {
-    {16, -32768, [](Index bytes) { return bytes / 2; }, [](Index samples) { return 2 * samples; }, decode_16},
-    {212, -2048, [](Index bytes) { return bytes / 3 * 2 + bytes % 3 / 2; },
+    {16, -32768, 1, [](Index bytes) { return bytes / 2; }, [](Index samples) { return 2 * samples; }, decode_16},
+    {212, -2048, 2, [](Index bytes) { return bytes / 3 * 2 + bytes % 3 / 2; },
      [](Index samples) { return samples / 2 * 3 + samples % 2 * 2; }, decode_212},
 };
 

@@ -19,9 +19,7 @@ class Bytes {
   ANYLEAD_INLINE explicit Bytes(std::vector<std::byte> owned);
   ANYLEAD_INLINE static Bytes copy_of(const void* data, std::size_t size);
 
-  /// The file mapped into memory: pages are read when they are touched. Files that only ever appear by renaming (OutputFile,
-  /// AtomicFile) cannot change under a mapping; a file that another program shortens meanwhile ends this one with SIGBUS.
-  /// @throws IoError if it cannot be opened or is not a regular file
+  /// The file, mapped into memory (MappedFile). @throws IoError
   ANYLEAD_INLINE static Bytes of_file(const std::string& path);
 
   /// `size` bytes from `offset` on, which must lie inside.
@@ -36,9 +34,6 @@ class Bytes {
   std::shared_ptr<const void> owner_;
   std::span<const std::byte> view_;
 };
-
-/// The content of a text file. @throws IoError; FormatError if it is larger than `limit` bytes
-ANYLEAD_INLINE std::string read_text(const std::string& path, std::size_t limit = std::size_t{1} << 24);
 
 }  // namespace anylead::io
 

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
+#include <anylead/core/atomic_file.hpp>
 #include <anylead/core/config.hpp>
 #include <anylead/core/types.hpp>
-#include <anylead/io/atomic_file.hpp>
 
 namespace anylead::io {
 

@@ -14,9 +14,10 @@
 #include <system_error>
 
 #include <anylead/core/error.hpp>
-#include <anylead/io/bytes.hpp>
+#include <anylead/core/folders.hpp>
+#include <anylead/core/mapped_file.hpp>
+#include <anylead/core/printable.hpp>
 #include <anylead/io/checkpoint.hpp>
-#include <anylead/io/printable.hpp>
 
 namespace anylead::io {
 
@@ -85,7 +86,7 @@ ANYLEAD_INLINE std::optional<Index> CheckpointFolder::best() const {
   std::string name = read_text(file, 64);
   if (name.ends_with('\n')) name.pop_back();
   const auto step = detail::step_of(name);
-  if (!step) throw FormatError(file, "line 1", str("expected the name of a step, found ", detail::printable(name)));
+  if (!step) throw FormatError(file, "line 1", str("expected the name of a step, found ", printable(name)));
   return has(*step) ? step : std::nullopt;
 }
 
@@ -97,10 +98,10 @@ ANYLEAD_INLINE void CheckpointFolder::save(Index step, const std::vector<Checkpo
     ANYLEAD_CHECK(!file.name.empty() && file.name != "." && file.name != ".." && file.name.find('/') == std::string::npos &&
                       names.insert(file.name).second,
                   OptionError, "checkpoint", "'", file.name, "' is no name of a file in a folder, or is there twice");
-  detail::make_folder(folder_);
+  make_folder(folder_);
   remove_leftovers();
 
-  const std::string part = path(step) + std::string(detail::kPartial);
+  const std::string part = path(step) + std::string(kPartial);
   try {
     if (::mkdir(part.c_str(), 0777) != 0) throw IoError(str(part, ": cannot be made: ", std::strerror(errno)));
     for (const CheckpointFile& file : files) {
@@ -108,7 +109,7 @@ ANYLEAD_INLINE void CheckpointFolder::save(Index step, const std::vector<Checkpo
       file.write(out);
       out.finish();
     }
-    detail::sync_folder(part);
+    sync_folder(part);
     if (::rename(part.c_str(), path(step).c_str()) != 0)
       throw IoError(str(path(step), ": cannot be put in place: ", std::strerror(errno)));
   } catch (...) {
@@ -116,7 +117,7 @@ ANYLEAD_INLINE void CheckpointFolder::save(Index step, const std::vector<Checkpo
     std::filesystem::remove_all(part, ignored);
     throw;
   }
-  detail::sync_folder(folder_);
+  sync_folder(folder_);
   replace_text(folder_ + "/last", str(detail::kStepPrefix, *last(), "\n"));
 }
 
@@ -147,18 +148,18 @@ ANYLEAD_INLINE void CheckpointFolder::discard_after(Index step) {
 
 /// The name goes first, so that no half-removed folder is ever taken for a checkpoint.
 ANYLEAD_INLINE void CheckpointFolder::remove(Index step) {
-  const std::string part = path(step) + std::string(detail::kPartial);
+  const std::string part = path(step) + std::string(kPartial);
   detail::remove_tree(part);
   if (::rename(path(step).c_str(), part.c_str()) != 0)
     throw IoError(str(path(step), ": cannot be removed: ", std::strerror(errno)));
-  detail::sync_folder(folder_);
+  sync_folder(folder_);
   detail::remove_tree(part);
 }
 
 /// What a process left that ended in the middle.
 ANYLEAD_INLINE void CheckpointFolder::remove_leftovers() const {
   for (const std::string& name : detail::names_in(folder_))
-    if (name.ends_with(detail::kPartial) &&
+    if (name.ends_with(kPartial) &&
         (name.starts_with(detail::kStepPrefix) || name.starts_with("last.") || name.starts_with("best.")))
       detail::remove_tree(folder_ + "/" + name);
 }

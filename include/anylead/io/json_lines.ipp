@@ -11,13 +11,13 @@
 #include <nlohmann/json.hpp>
 
 #include <anylead/core/error.hpp>
-#include <anylead/io/bytes.hpp>
+#include <anylead/core/mapped_file.hpp>
 #include <anylead/io/json_lines.hpp>
 
 namespace anylead::io {
 
 ANYLEAD_INLINE JsonLines::JsonLines(const std::string& path) : path_(path) {
-  file_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  file_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0666);  // a pipe must not block
   if (file_ < 0) throw IoError(str(path, ": cannot be opened: ", std::strerror(errno)));
 }
 
@@ -49,8 +49,8 @@ ANYLEAD_INLINE void cut_json_lines(const std::string& path, Index step) {
   if (::stat(path.c_str(), &status) != 0 && errno == ENOENT) return;
   std::size_t keep = 0, size = 0;
   {
-    const Bytes bytes = Bytes::of_file(path);  // let go of before the file shrinks
-    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    const MappedFile file(path);  // let go of before the file shrinks
+    const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
     size = text.size();
     for (Index number = 1; keep < size; ++number) {
       const auto end = text.find('\n', keep);

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include <anylead/core/error.hpp>
+#include <anylead/core/printable.hpp>
 #include <anylead/io/pickle.hpp>
-#include <anylead/io/printable.hpp>
 
 namespace anylead::io::detail {
 

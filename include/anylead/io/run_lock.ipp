@@ -8,14 +8,14 @@
 #include <cstring>
 
 #include <anylead/core/error.hpp>
-#include <anylead/io/atomic_file.hpp>
-#include <anylead/io/printable.hpp>
+#include <anylead/core/folders.hpp>
+#include <anylead/core/printable.hpp>
 #include <anylead/io/run_lock.hpp>
 
 namespace anylead::io {
 
 ANYLEAD_INLINE RunLock::RunLock(const std::string& run_folder) {
-  detail::make_folder(run_folder);
+  make_folder(run_folder);
   const std::string path = run_folder + "/lock";
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
   if (file < 0) throw IoError(str(path, ": cannot be opened: ", std::strerror(errno)));
@@ -28,7 +28,7 @@ ANYLEAD_INLINE RunLock::RunLock(const std::string& run_folder) {
     if (failed != EWOULDBLOCK) throw IoError(str(path, ": cannot be locked: ", std::strerror(failed)));
     std::string who(owner, size > 0 ? static_cast<std::size_t>(size) : 0);
     who = who.substr(0, who.find('\n'));
-    throw IoError(str(run_folder, ": another process uses this run", who.empty() ? "" : ": " + detail::printable(who)));
+    throw IoError(str(run_folder, ": another process uses this run", who.empty() ? "" : ": " + printable(who)));
   }
   char host[256] = {};
   ::gethostname(host, sizeof host - 1);

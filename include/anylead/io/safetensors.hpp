@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include <anylead/core/atomic_file.hpp>
 #include <anylead/io/array.hpp>
-#include <anylead/io/atomic_file.hpp>
 
 namespace anylead::io {
 

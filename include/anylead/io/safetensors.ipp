@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include <anylead/core/error.hpp>
-#include <anylead/io/printable.hpp>
+#include <anylead/core/printable.hpp>
 #include <anylead/io/safetensors.hpp>
 
 namespace anylead::io {
@@ -141,7 +141,7 @@ class SafetensorsHeader {
 ANYLEAD_INLINE Safetensors load_safetensors(const std::string& path) { return parse_safetensors(Bytes::of_file(path), path); }
 
 ANYLEAD_INLINE Safetensors parse_safetensors(const Bytes& bytes, std::string_view file) {
-  using detail::kLengthBytes, detail::printable;
+  using detail::kLengthBytes;
   if (bytes.size() < kLengthBytes)
     throw FormatError(file, "byte 0", str("expected a header length of 8 bytes, found ", bytes.size(), " bytes"));
   std::uint64_t length;
@@ -199,7 +199,7 @@ ANYLEAD_INLINE void write_safetensors(OutputFile& file, const Arrays& arrays, co
     try {
       return nlohmann::json(text).dump();
     } catch (const nlohmann::json::exception&) {
-      throw OptionError(str("safetensors: ", detail::printable(text), " is not UTF-8"));
+      throw OptionError(str("safetensors: ", printable(text), " is not UTF-8"));
     }
   };
   std::vector<const Array*> order;

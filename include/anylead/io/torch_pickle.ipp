@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include <anylead/core/error.hpp>
+#include <anylead/core/printable.hpp>
 #include <anylead/io/pickle.hpp>
-#include <anylead/io/printable.hpp>
 #include <anylead/io/torch_pickle.hpp>
 #include <anylead/io/zip.hpp>
 

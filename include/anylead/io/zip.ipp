@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include <anylead/core/error.hpp>
-#include <anylead/io/printable.hpp>
+#include <anylead/core/printable.hpp>
 #include <anylead/io/zip.hpp>
 
 namespace anylead::io {

@@ -65,19 +65,36 @@ struct Frame {
   double left, top, right, bottom;
 };
 
-ANYLEAD_INLINE void draw_axes(Svg& svg, const Frame& f, const Scale& x, const Scale& y, std::string_view x_label,
-                              std::string_view y_label) {
-  for (const double tick : nice_ticks(y.low, y.high, static_cast<int>((f.bottom - f.top) / 36), y.logarithmic)) {
+/// Marks of a vertical axis; it runs from its bottom to its top.
+ANYLEAD_INLINE std::vector<double> vertical_ticks(const Scale& y) {
+  return nice_ticks(y.low, y.high, static_cast<int>((y.from - y.to) / 36), y.logarithmic);
+}
+
+/// Where a vertical axis stands: right of its numbers, and of its label if it has one.
+ANYLEAD_INLINE double axis_left(const Scale& y, std::string_view label) {
+  std::size_t longest = 0;
+  for (const double tick : vertical_ticks(y)) longest = std::max(longest, short_number(tick).size());
+  const double wide = 7.2 * double(longest);  // digits of the widest of the theme's fonts at 12 px
+  return label.empty() ? std::max(52.0, wide + 14) : std::max(66.0, wide + 32);
+}
+
+ANYLEAD_INLINE void draw_vertical_axis(Svg& svg, const Frame& f, const Scale& y, std::string_view label) {
+  for (const double tick : vertical_ticks(y)) {
     svg.line(f.left, y(tick), f.right, y(tick), "grid");
     svg.text(f.left - 8, y(tick) + 4, short_number(tick), "soft", Anchor::end);
   }
+  if (!label.empty()) svg.vertical_text(14, (f.top + f.bottom) / 2, label, "soft");
+}
+
+ANYLEAD_INLINE void draw_axes(Svg& svg, const Frame& f, const Scale& x, const Scale& y, std::string_view x_label,
+                              std::string_view y_label) {
+  draw_vertical_axis(svg, f, y, y_label);
   for (const double tick : nice_ticks(x.low, x.high, static_cast<int>((f.right - f.left) / 70))) {
     svg.line(x(tick), f.bottom, x(tick), f.bottom + 4, "axis");
     svg.text(x(tick), f.bottom + 18, short_number(tick), "soft", Anchor::middle);
   }
   svg.line(f.left, f.bottom, f.right, f.bottom, "axis");
   if (!x_label.empty()) svg.text((f.left + f.right) / 2, f.bottom + 36, x_label, "soft", Anchor::middle);
-  if (!y_label.empty()) svg.vertical_text(14, (f.top + f.bottom) / 2, y_label, "soft");
 }
 
 /// Entries side by side with a mark in the series' colour, wrapped; returns the height taken.
@@ -94,6 +111,13 @@ ANYLEAD_INLINE double draw_legend(Svg& svg, double left, double top, double righ
     x += wide;
   }
   return entries.empty() ? 0 : y - top + 18;
+}
+
+/// Title and legend; returns where the plot may begin.
+ANYLEAD_INLINE double draw_head(Svg& svg, double width, std::string_view title, const std::vector<std::string>& legend) {
+  if (!title.empty()) svg.text(8, 18, title, "label");
+  const double top = title.empty() ? 14 : 40;
+  return top + draw_legend(svg, 8, top, width - 8, legend);
 }
 
 /// Draws a curve: gaps break it, and each column of the picture gets at most its first, smallest, largest and last point.
@@ -209,15 +233,11 @@ ANYLEAD_INLINE std::string line_chart(const LineChart& chart) {
     append(description, str(description.empty() ? "" : "; ", legend.back()));
   }
   Svg svg(chart.width, chart.height, chart.title, description);
-  double top = 14;
-  if (!chart.title.empty()) {
-    svg.text(8, 18, chart.title, "label");
-    top = 40;
-  }
-  top += draw_legend(svg, 8, top, chart.width - 8, legend);
-  const Frame f{chart.y_label.empty() ? 52.0 : 66.0, top, chart.width - 20, chart.height - (chart.x_label.empty() ? 28 : 46)};
+  const double top = draw_head(svg, chart.width, chart.title, legend),
+               bottom = chart.height - (chart.x_label.empty() ? 28 : 46);
+  const Scale y = scale_of(ys, bottom, top, 0.05, chart.logarithmic);
+  const Frame f{axis_left(y, chart.y_label), top, chart.width - 20, bottom};
   const Scale x = scale_of(xs, f.left, f.right, 0, false);
-  const Scale y = scale_of(ys, f.bottom, f.top, 0.05, chart.logarithmic);
   draw_axes(svg, f, x, y, chart.x_label, chart.y_label);
   if (xs.empty()) svg.text((f.left + f.right) / 2, (f.top + f.bottom) / 2, "no values", "soft", Anchor::middle);
   for (std::size_t k = 0; k < chart.series.size(); ++k) {
@@ -243,14 +263,11 @@ ANYLEAD_INLINE std::string scatter_chart(const ScatterChart& chart) {
       }
   }
   Svg svg(chart.width, chart.height, chart.title, str(chart.x_label, " against ", chart.y_label));
-  double top = 14;
-  if (!chart.title.empty()) {
-    svg.text(8, 18, chart.title, "label");
-    top = 40;
-  }
-  top += draw_legend(svg, 8, top, chart.width - 8, legend);
-  const Frame f{chart.y_label.empty() ? 52.0 : 66.0, top, chart.width - 20, chart.height - (chart.x_label.empty() ? 28 : 46)};
-  const Scale x = scale_of(xs, f.left, f.right, 0.05, false), y = scale_of(ys, f.bottom, f.top, 0.05, false);
+  const double top = draw_head(svg, chart.width, chart.title, legend),
+               bottom = chart.height - (chart.x_label.empty() ? 28 : 46);
+  const Scale y = scale_of(ys, bottom, top, 0.05, false);
+  const Frame f{axis_left(y, chart.y_label), top, chart.width - 20, bottom};
+  const Scale x = scale_of(xs, f.left, f.right, 0.05, false);
   draw_axes(svg, f, x, y, chart.x_label, chart.y_label);
   for (std::size_t k = 0; k < chart.groups.size(); ++k)
     for (std::size_t i = 0; i < chart.groups[k].x.size(); ++i) {
@@ -269,14 +286,10 @@ ANYLEAD_INLINE std::string bar_chart(const BarChart& chart) {
   for (const double v : chart.values)
     if (std::isfinite(v)) ys.add(v);
   Svg svg(chart.width, chart.height, chart.title, chart.y_label);
-  if (!chart.title.empty()) svg.text(8, 18, chart.title, "label");
-  const Frame f{chart.y_label.empty() ? 52.0 : 66.0, chart.title.empty() ? 16.0 : 40.0, chart.width - 20, chart.height - 28};
-  const Scale y{0, std::max(1e-12, 1.06 * ys.high()), f.bottom, f.top, false};
-  for (const double tick : nice_ticks(y.low, y.high, static_cast<int>((f.bottom - f.top) / 36))) {
-    svg.line(f.left, y(tick), f.right, y(tick), "grid");
-    svg.text(f.left - 8, y(tick) + 4, short_number(tick), "soft", Anchor::end);
-  }
-  if (!chart.y_label.empty()) svg.vertical_text(14, (f.top + f.bottom) / 2, chart.y_label, "soft");
+  const double top = draw_head(svg, chart.width, chart.title, {}), bottom = chart.height - 28;
+  const Scale y{0, std::max(1e-12, 1.06 * ys.high()), bottom, top, false};
+  const Frame f{axis_left(y, chart.y_label), top, chart.width - 20, bottom};
+  draw_vertical_axis(svg, f, y, chart.y_label);
   const double step = chart.names.empty() ? 1 : (f.right - f.left) / double(chart.names.size());
   const std::size_t stride = static_cast<std::size_t>(std::ceil(36 / std::max(1e-3, step)));  // room for a name
   for (std::size_t i = 0; i < chart.names.size(); ++i) {

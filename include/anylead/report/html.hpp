@@ -24,10 +24,16 @@ struct NamedValues {
   std::vector<std::pair<std::string, std::string>> values = {};
 };
 
+/// Files of which the same is to be said, each with its own remark.
+struct FileList {
+  std::string heading = {};  ///< completes "7 files ...": "could not be read"
+  std::vector<std::pair<std::string, std::string>> files = {};
+};
+
 /// What became of the recordings.
 struct DataSummary {
-  std::vector<KeyNumber> numbers = {};                               ///< recordings, patients, segments, pairs, duplicates, ...
-  std::vector<std::pair<std::string, std::string>> unreadable = {};  ///< file and message
+  std::vector<KeyNumber> numbers = {};  ///< recordings, patients, segments, pairs, duplicates, ...
+  std::vector<FileList> files = {};
   std::vector<std::string> dropped_lead_names = {};
   std::vector<double> dropped_leads = {};  ///< segments without that lead, one number per name
 };

@@ -82,11 +82,13 @@ ANYLEAD_INLINE std::string value_tables(const std::vector<NamedValues>& tables) 
   return out + "</div>\n";
 }
 
-/// Files that could not be read, folded away; the page stays small where thousands are damaged.
-ANYLEAD_INLINE std::string unreadable_files(const std::vector<std::pair<std::string, std::string>>& files) {
+/// A list that is folded away where it is long; the page stays small where thousands of files are damaged.
+ANYLEAD_INLINE std::string file_list(const FileList& list) {
+  const auto& files = list.files;
   constexpr std::size_t kListed = 200;
-  std::string out = str("<details class=\"card\"", files.size() <= 8 ? " open" : "", "><summary>", files.size(),
-                        files.size() == 1 ? " file" : " files", " could not be read</summary>\n<table class=\"files\">\n");
+  std::string out =
+      str("<details class=\"card\"", files.size() <= 8 ? " open" : "", "><summary>", files.size(),
+          files.size() == 1 ? " file " : " files ", escape(list.heading), "</summary>\n<table class=\"files\">\n");
   for (std::size_t i = 0; i < std::min(kListed, files.size()); ++i)
     append(out, str("<tr><th scope=\"row\">", escape(files[i].first), "</th><td>", escape(files[i].second), "</td></tr>\n"));
   out += "</table>\n";
@@ -165,7 +167,8 @@ ANYLEAD_INLINE std::string html_page(const RunReport& report) {
     bars.height = 220;
     append(data_part, str("<div class=\"charts wide\"><figure>", bar_chart(bars), "</figure></div>\n"));
   }
-  if (!data.unreadable.empty()) data_part += unreadable_files(data.unreadable);
+  for (const FileList& list : data.files)
+    if (!list.files.empty()) data_part += file_list(list);
   if (!data_part.empty()) page.section("data", "Data", data_part);
   if (!report.resources.empty()) page.section("resources", "Time and memory", value_tables(report.resources));
   if (!report.settings.empty()) page.section("settings", "Settings", value_tables(report.settings));

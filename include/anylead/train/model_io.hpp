@@ -19,10 +19,10 @@ struct ModelFile {
 };
 
 /// Opens a run folder (its best checkpoint, else the last), a checkpoint folder, a .safetensors file or a .pt file of
-/// fairseq-signals. Sizes follow from the shapes of the arrays; what shapes do not tell (heads, pre- or post-norm) comes from
-/// the file's own configuration, else heads are width / 64 and layers post-norm, as in every published checkpoint.
-/// @throws IoError, FormatError
-ANYLEAD_INLINE ModelFile open_model(const std::string& path);
+/// fairseq-signals. Sizes follow from the shapes of the arrays; what shapes do not tell comes from the file's own
+/// configuration. A file without one has post-norm layers, as every published checkpoint, and `heads` attention heads.
+/// @throws IoError, FormatError; OptionError if neither the file nor `heads` tells the number of heads, or the two disagree
+ANYLEAD_INLINE ModelFile open_model(const std::string& path, Index heads = 0);
 
 /// The encoder of such a file, on a device. @throws FormatError listing what does not fit
 ANYLEAD_INLINE ssl::EcgEncoder<float> load_encoder(const ModelFile& file, const Device& device);

@@ -1,11 +1,12 @@
+#pragma once
+
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <optional>
 
 #include <nlohmann/json.hpp>
 
+#include <anylead/core/mapped_file.hpp>
 #include <anylead/io/checkpoint.hpp>
 #include <anylead/io/safetensors.hpp>
 #include <anylead/io/state_dict.hpp>
@@ -17,12 +18,6 @@
 namespace anylead::train {
 
 namespace detail {
-
-ANYLEAD_INLINE std::string read_text(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw IoError(str(path, ": cannot be opened"));
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 /// What the reference's configuration says beyond the shapes. Its keys are those of `cfg.model`.
 ANYLEAD_INLINE void apply_reference_config(Settings& s, const std::string& cfg_json) {
@@ -55,11 +50,11 @@ ANYLEAD_INLINE void apply_reference_config(Settings& s, const std::string& cfg_j
 
 }  // namespace detail
 
-ANYLEAD_INLINE ModelFile open_model(const std::string& path) {
+ANYLEAD_INLINE ModelFile open_model(const std::string& path, Index heads) {
   namespace fs = std::filesystem;
   ModelFile m;
   m.source = path;
-  bool heads_known = false;
+  bool configured = false;
   if (fs::is_directory(path)) {
     std::string folder = path;
     if (!fs::exists(fs::path(path) / "model.safetensors")) {
@@ -71,31 +66,35 @@ ANYLEAD_INLINE ModelFile open_model(const std::string& path) {
     m.source = folder + "/model.safetensors";
     m.arrays = io::load_safetensors(m.source).arrays;
     const std::string state = folder + "/state.json";
-    const auto json = nlohmann::json::parse(detail::read_text(state), nullptr, false);
+    const auto json = nlohmann::json::parse(read_text(state), nullptr, false);
     if (!json.is_object() || !json.contains("settings")) throw FormatError(state, "", "expected an object with settings");
     m.settings = settings_from_json(json.at("settings").dump(), state);
-    heads_known = true;
+    configured = true;
   } else if (path.ends_with(".safetensors")) {
     auto file = io::load_safetensors(path);
     m.arrays = std::move(file.arrays);
     if (const auto s = file.metadata.find("settings"); s != file.metadata.end()) {
       m.settings = settings_from_json(s->second, path);
-      heads_known = true;
+      configured = true;
     }
   } else {
     auto checkpoint = io::load_torch_checkpoint(path);
     m.arrays = std::move(checkpoint.model);
     m.settings.model.encoder.heads = 0;
     detail::apply_reference_config(m.settings, checkpoint.cfg_json);
-    heads_known = m.settings.model.encoder.heads > 0;
+    configured = m.settings.model.encoder.heads > 0;
   }
   // A fine-tuned model holds the encoder under "encoder.", whose transformer in turn is "encoder".
   if (m.arrays.contains("encoder.feature_extractor.conv_layers.0.0.weight")) m.prefix = "encoder.";
-  if (!heads_known) {
-    const auto* norm = m.arrays.find(m.prefix + "encoder.layer_norm.weight");
-    if (norm && norm->count() > 0) m.settings.model.encoder.heads = std::max<Index>(1, norm->count() / 64);
-  }
   m.settings.model = options_of(m);
+  auto& encoder = m.settings.model.encoder;
+  if (!configured && heads == 0)
+    throw OptionError(
+        str(m.source, ": neither the file nor the shapes of its arrays tell the number of attention heads of the ",
+            encoder.layers, " layers of width ", encoder.width, ": give it (--heads; in published models a head is 64 wide)"));
+  if (configured && heads != 0 && heads != encoder.heads)
+    throw OptionError(str("--heads: ", m.source, " has ", encoder.heads, " attention heads, not ", heads));
+  if (!configured) encoder.heads = heads;
   return m;
 }
 

@@ -1,3 +1,5 @@
+#pragma once
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -6,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <anylead/core/mapped_file.hpp>
 #include <anylead/core/parallel.hpp>
 #include <anylead/data/cached_segments.hpp>
 #include <anylead/data/folder.hpp>
@@ -188,16 +191,16 @@ struct PretrainRun::State {
     const std::string text = state.dump(2) + "\n";
     log->sync();
     checkpoints.save(step, {{"model.safetensors",
-                             [&](io::OutputFile& f) {
+                             [&](OutputFile& f) {
                                io::write_safetensors(f, io::state_dict(model), {{"settings", identity_json(settings)}});
                              }},
-                            {"optimizer.safetensors", [&](io::OutputFile& f) { io::write_safetensors(f, moments); }},
-                            {"state.json", [&](io::OutputFile& f) { f.write(text.data(), text.size()); }}});
+                            {"optimizer.safetensors", [&](OutputFile& f) { io::write_safetensors(f, moments); }},
+                            {"state.json", [&](OutputFile& f) { f.write(text.data(), text.size()); }}});
   }
 
   void load(Index from) {
     const std::string state_path = checkpoints.path(from, "state.json");
-    const auto state = nlohmann::json::parse(detail::read_text(state_path), nullptr, false);
+    const auto state = nlohmann::json::parse(read_text(state_path), nullptr, false);
     const auto need = [&](const nlohmann::json& j, const char* key) -> const nlohmann::json& {
       if (!j.is_object() || !j.contains(key)) throw FormatError(state_path, "", str("expected a member \"", key, "\""));
       return j.at(key);
@@ -393,7 +396,8 @@ ANYLEAD_INLINE data::SegmentCache open_segments(const Settings& s, const std::st
   return data::cached_segments(data::RecordFolder(s.data, {.match = s.match,
                                                            .ignore_checksums = s.ignore_checksums,
                                                            .patients_csv = s.patients,
-                                                           .array_rate_hz = s.array_rate_hz}),
+                                                           .array_rate_hz = s.array_rate_hz,
+                                                           .array_leads = detail::split_list(s.array_leads)}),
                                cache_folder, options, progress);
 }
 

@@ -1,11 +1,13 @@
+#pragma once
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 
+#include <anylead/core/atomic_file.hpp>
 #include <anylead/core/isa.hpp>
 #include <anylead/core/parallel.hpp>
 #include <anylead/cpu.hpp>
-#include <anylead/io/atomic_file.hpp>
 #include <anylead/report/html.hpp>
 #include <anylead/train/progress.hpp>
 #include <anylead/train/run_report.hpp>
@@ -117,8 +119,10 @@ ANYLEAD_INLINE void write_report(const PretrainRun& run, const data::SegmentCach
                     {"leads missing", std::to_string(d.leads_missing), "zero and absent"},
                     {"leads emptied", std::to_string(d.leads_dropped), "long gaps"},
                     {"samples bridged", std::to_string(d.samples_bridged), "short gaps"}};
-  for (const auto& bad : d.bad) r.data.unreadable.emplace_back(bad.record, bad.message);
-  for (const auto& twice : d.duplicates) r.data.unreadable.emplace_back(twice.record, "the same recording as " + twice.of);
+  r.data.files = {{"could not be read", {}}, {"left out in favour of a copy", {}}, {"read with a note", {}}};
+  for (const auto& [record, message] : d.bad) r.data.files[0].files.emplace_back(record, message);
+  for (const auto& [record, of] : d.duplicates) r.data.files[1].files.emplace_back(record, "the same recording as " + of);
+  for (const auto& [record, message] : d.notes) r.data.files[2].files.emplace_back(record, message);
 
   describe(s, [&](const char* group, const char* name, const auto& value, const char*) {
     if (r.settings.empty() || r.settings.back().heading != group) r.settings.push_back({group, {}});
@@ -131,7 +135,7 @@ ANYLEAD_INLINE void write_report(const PretrainRun& run, const data::SegmentCach
                    {"time", duration_text(train.empty() ? 0 : train.back().seconds)},
                    {"threads", std::to_string(threads())},
                    {"instruction set", std::string(name(current_isa()))}}}};
-  io::replace_text(path, report::html_page(r));
+  replace_text(path, report::html_page(r));
 }
 
 }  // namespace anylead::train

@@ -37,6 +37,7 @@ struct Settings {
   bool record_is_patient = false;  ///< the reference's
   bool frozen_batches = false;     ///< the reference's
   double array_rate_hz = 500;
+  std::string array_leads;                         ///< of .npy recordings; empty: the twelve standard ones
   Index cohort_patients = 64, cohort_records = 3;  ///< synthetic
   std::uint64_t cohort_seed = 1;
   std::string augment;  ///< of powerline, emg, wander, shift; separated by commas
@@ -92,6 +93,7 @@ void describe(S& s, F&& f) {
   f(group, "record-is-patient", s.record_is_patient, "every recording counts as a patient of its own, as in the reference");
   f(group, "frozen-batches", s.frozen_batches, "batches keep their members over all epochs, as in the reference");
   f(group, "array-rate-hz", s.array_rate_hz, "sampling rate of .npy and .csv recordings");
+  f(group, "array-leads", s.array_leads, "leads of .npy recordings, such as I,II; empty: the twelve standard ones");
   f(group, "cohort-patients", s.cohort_patients, "synthetic: patients");
   f(group, "cohort-records", s.cohort_records, "synthetic: recordings of each patient");
   f(group, "cohort-seed", s.cohort_seed, "synthetic: seed of the cohort");

@@ -1,3 +1,5 @@
+#pragma once
+
 #include <algorithm>
 #include <set>
 #include <string_view>

@@ -7,7 +7,10 @@
 
 #include <anylead/core/config.hpp>
 
-namespace anylead::io {
+namespace anylead {
+
+/// Ending of the names of what is half-written.
+inline constexpr std::string_view kPartial = ".part";
 
 /// A new file. Errors carry the path, the byte and the system's reason.
 class OutputFile {
@@ -22,6 +25,9 @@ class OutputFile {
   ANYLEAD_INLINE void write(const void* data, std::size_t bytes);
   void write(std::string_view text) { write(text.data(), text.size()); }
 
+  /// Replaces bytes that were written before. @throws IoError; OptionError if they reach behind the end
+  ANYLEAD_INLINE void overwrite(std::size_t offset, const void* data, std::size_t bytes);
+
   /// Waits until the disk has everything and closes. Without it the content is not safe. @throws IoError
   ANYLEAD_INLINE void finish();
 
@@ -29,6 +35,8 @@ class OutputFile {
   std::size_t size() const { return size_; }
 
  private:
+  ANYLEAD_INLINE void put(std::size_t offset, const void* data, std::size_t bytes);
+
   std::string path_;
   int file_ = -1;
   std::size_t size_ = 0;
@@ -38,7 +46,7 @@ class OutputFile {
 /// old file or the complete new one, also after a power failure. Without commit() nothing remains.
 class AtomicFile {
  public:
-  /// @throws IoError
+  /// @throws IoError if something other than a regular file has the name, or the folder takes no file
   ANYLEAD_INLINE explicit AtomicFile(const std::string& path);
   ANYLEAD_INLINE ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
@@ -58,24 +66,8 @@ class AtomicFile {
 /// Replaces a small file atomically. @throws IoError
 ANYLEAD_INLINE void replace_text(const std::string& path, std::string_view text);
 
-namespace detail {
-
-/// Makes the names in a folder durable. @throws IoError
-ANYLEAD_INLINE void sync_folder(const std::string& folder);
-
-/// Makes a folder and those above it, each durable. It may exist. @throws IoError
-ANYLEAD_INLINE void make_folder(const std::string& path);
-
-/// "a/b" of "a/b/c", "." of "c".
-ANYLEAD_INLINE std::string parent_folder(const std::string& path);
-
-/// Ending of the names of half-written files.
-inline constexpr std::string_view kPartial = ".part";
-
-}  // namespace detail
-
-}  // namespace anylead::io
+}  // namespace anylead
 
 #ifndef ANYLEAD_COMPILED
-#include <anylead/io/atomic_file.ipp>
+#include <anylead/core/atomic_file.ipp>
 #endif

@@ -9,47 +9,28 @@
 #include <cstdio>
 #include <cstring>
 
+#include <anylead/core/atomic_file.hpp>
 #include <anylead/core/error.hpp>
-#include <anylead/io/atomic_file.hpp>
+#include <anylead/core/folders.hpp>
 
-namespace anylead::io {
+namespace anylead {
 
 namespace detail {
 
-ANYLEAD_INLINE std::string parent_folder(const std::string& path) {
-  const auto slash = path.rfind('/');
-  return slash == path.npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-}
-
-ANYLEAD_INLINE void sync_folder(const std::string& folder) {
-  const int file = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (file < 0) throw IoError(str(folder, ": cannot be opened: ", std::strerror(errno)));
-  const int failed = ::fsync(file) != 0 ? errno : 0;
-  ::close(file);
-  if (failed != 0 && failed != EINVAL)  // EINVAL: a file system that has nothing to sync for a folder
-    throw IoError(str(folder, ": cannot be stored: ", std::strerror(failed)));
-}
-
-ANYLEAD_INLINE void make_folder(const std::string& path) {
-  const auto make = [&path] { return ::mkdir(path.c_str(), 0777) == 0 ? 0 : errno; };
-  const std::string above = parent_folder(path);
-  int reason = make();
-  if (reason == ENOENT && above != path && above != ".") {
-    make_folder(above);
-    reason = make();
-  }
-  if (reason == 0) return sync_folder(above);
-  struct stat status;
-  if (reason != EEXIST || ::stat(path.c_str(), &status) != 0 || !S_ISDIR(status.st_mode))
-    throw IoError(str(path, ": cannot be made: ", std::strerror(reason)));
+/// The path, unless it is that of a folder, a device or a pipe: those are not ours to replace.
+inline const std::string& replaceable(const std::string& path) {
+  struct stat status = {};
+  if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
+    throw IoError(str(path, ": cannot be replaced: not a regular file"));
+  return path;
 }
 
 /// A name beside `path` that no file has: of this process, or left by a dead one that had its number.
 inline std::string unused_name(const std::string& path) {
   static std::atomic<int> number{0};
+  struct stat status = {};
   for (;;) {
     std::string name = str(path, ".", static_cast<long>(::getpid()), "-", number.fetch_add(1), kPartial);
-    struct stat status;
     if (::lstat(name.c_str(), &status) != 0) return name;
   }
 }
@@ -66,15 +47,26 @@ ANYLEAD_INLINE OutputFile::~OutputFile() {
 }
 
 ANYLEAD_INLINE void OutputFile::write(const void* data, std::size_t bytes) {
+  put(size_, data, bytes);
+  size_ += bytes;
+}
+
+ANYLEAD_INLINE void OutputFile::overwrite(std::size_t offset, const void* data, std::size_t bytes) {
+  ANYLEAD_CHECK(offset <= size_ && bytes <= size_ - offset, OptionError, path_, "bytes ", offset, " to ", offset + bytes,
+                " of ", size_, " cannot be replaced");
+  put(offset, data, bytes);
+}
+
+ANYLEAD_INLINE void OutputFile::put(std::size_t offset, const void* data, std::size_t bytes) {
   const char* p = static_cast<const char*>(data);
   while (bytes > 0) {
-    const ssize_t written = ::write(file_, p, bytes);
+    const ssize_t written = ::pwrite(file_, p, bytes, static_cast<off_t>(offset));
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0)
-      throw IoError(str(path_, ": cannot be written at byte ", size_, ": ",
+      throw IoError(str(path_, ": cannot be written at byte ", offset, ": ",
                         written < 0 ? std::strerror(errno) : "the system takes no more"));
     p += written;
-    size_ += static_cast<std::size_t>(written);
+    offset += static_cast<std::size_t>(written);
     bytes -= static_cast<std::size_t>(written);
   }
 }
@@ -86,7 +78,8 @@ ANYLEAD_INLINE void OutputFile::finish() {
   if (::close(file) != 0) throw IoError(str(path_, ": cannot be closed: ", std::strerror(errno)));
 }
 
-ANYLEAD_INLINE AtomicFile::AtomicFile(const std::string& path) : path_(path), file_(detail::unused_name(path)) {}
+ANYLEAD_INLINE AtomicFile::AtomicFile(const std::string& path)
+    : path_(detail::replaceable(path)), file_(detail::unused_name(path)) {}
 
 ANYLEAD_INLINE AtomicFile::~AtomicFile() {
   if (!committed_) ::unlink(file_.path().c_str());
@@ -97,7 +90,7 @@ ANYLEAD_INLINE void AtomicFile::commit() {
   if (::rename(file_.path().c_str(), path_.c_str()) != 0)
     throw IoError(str(path_, ": cannot be put in place: ", std::strerror(errno)));
   committed_ = true;
-  detail::sync_folder(detail::parent_folder(path_));
+  sync_folder(parent_folder(path_));
 }
 
 ANYLEAD_INLINE void replace_text(const std::string& path, std::string_view text) {
@@ -106,4 +99,4 @@ ANYLEAD_INLINE void replace_text(const std::string& path, std::string_view text)
   out.commit();
 }
 
-}  // namespace anylead::io
+}  // namespace anylead
