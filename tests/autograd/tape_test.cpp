@@ -66,8 +66,8 @@ TEST_CASE("the gradient checker finds a missing gradient, one that is not finite
 }
 
 TEST_CASE("an empty input is checked without an entry", "[autograd]") {
-  const auto result =
-      autograd::check([](Tape<double>&, const Inputs& in) { return ops::gelu(in[0]); }, {Tensor<double>({0, 3}, test::test_device())});
+  const auto result = autograd::check([](Tape<double>&, const Inputs& in) { return ops::gelu(in[0]); },
+                                      {Tensor<double>({0, 3}, test::test_device())});
   CHECK(result.passed);
   CHECK(result.checked == 0);
 }

@@ -72,7 +72,8 @@ class Case {
   template <Real T>
   Tensor<T> swapped(const std::string& name, int first, int second) {
     const Shape s = shape(name);
-    return Tensor<T>::from_host(swap_axes(values<T>(name), s, first, second), swapped_shape(s, first, second), test::test_device());
+    return Tensor<T>::from_host(swap_axes(values<T>(name), s, first, second), swapped_shape(s, first, second),
+                                test::test_device());
   }
 
   template <class T>

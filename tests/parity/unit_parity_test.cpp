@@ -306,7 +306,8 @@ void diversity_and_penalty(Case& f) {
   Tape<T> tape;
   const auto logits = constant(tape, f.tensor<T>("input.logits").reshaped({s[0], s[1] * s[2]}));
   const auto features = constant(tape, f.tensor<T>("input.features"));
-  const Var<T> vars(Tensor<T>::from_host(std::vector<T>(static_cast<std::size_t>(s[1] * s[2])), {s[1] * s[2], 1}, test::test_device()));
+  const Var<T> vars(
+      Tensor<T>::from_host(std::vector<T>(static_cast<std::size_t>(s[1] * s[2])), {s[1] * s[2], 1}, test::test_device()));
   const auto q = ops::gumbel_quantize(logits, vars, s[1], Tensor<T>(), 1);
   const auto diversity = ops::scale(q.prob_perplexity, -1 / total, 1);
   const auto penalty = ops::mean_square(features);

@@ -79,7 +79,8 @@ TEST_CASE("the training context draws what the choices say when they are handed 
   const auto drawn = model.forward(ctx, Var<float>(batch.signal), batch);
   ssl::W2vChoices<float> choices;
   choices.time_mask = drawn.w2v.mask;
-  choices.gumbel_noise = ops::gumbel_noise<float>({drawn.sample_size, 10}, ctx.at("quantizer").at("gumbel").stream(), test::test_device());
+  choices.gumbel_noise =
+      ops::gumbel_noise<float>({drawn.sample_size, 10}, ctx.at("quantizer").at("gumbel").stream(), test::test_device());
   std::vector<Index> counts(4);
   for (std::size_t i = 0; i < drawn.w2v.mask.size(); ++i) counts[i * 4 / drawn.w2v.mask.size()] += drawn.w2v.mask[i];
   choices.negative_rows = ssl::draw_negatives(ctx.at("negatives").stream(), counts, model.options().w2v.negatives);
