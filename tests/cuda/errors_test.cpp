@@ -48,6 +48,10 @@ TEST_CASE("an error that a call outside the library left behind is reported as s
   CHECK_THROWS_WITH(ops::gelu(Var<float>(x)), Contains("before gelu_forward 3") && Contains("an earlier call of this process"));
   check_works(device);
   check_works(cpu());
+  REQUIRE(cudaSetDevice(cuda::count() + 7) != cudaSuccess);
+  const auto w = Var<float>(test::normal<float>("w", {2, 3}, 0, 1, device));
+  CHECK_THROWS_AS(ops::linear(w, w), DeviceError);  // reported by whichever call comes next
+  CHECK(ops::linear(w, w).shape() == Shape({2, 2}));
 }
 
 TEST_CASE("memory that lies free in other sizes is found", "[.small_memory]") {

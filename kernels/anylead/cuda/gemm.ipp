@@ -3,6 +3,7 @@
 
 #include <anylead/cuda/context.hpp>
 #include <anylead/cuda/launchers.hpp>
+#include <anylead/cuda/trace.hpp>
 
 namespace anylead::cuda_ops {
 
@@ -39,8 +40,14 @@ GemmPlan::Owned<cublasLtMatrixLayout_t> layout(const GemmKey& key, Index rows, I
   return owned;
 }
 
-/// The plan of a shape. The bias is added by the library's epilogue where it has an algorithm with one.
-GemmPlan make_plan(cublasLtHandle_t blas, const GemmKey& key) {
+/// "product [7, 33] x [33, 5]"
+template <class Shape>
+std::string describe(const Shape& g) {
+  return str("product [", g.m, ", ", g.k, "] x [", g.k, ", ", g.n, "]", g.batch == 1 ? "" : str(" of ", g.batch, " matrices"));
+}
+
+/// The plan of a shape. cuBLASLt adds the bias itself where it has an algorithm that does; it is asked with an address at hand.
+GemmPlan make_plan(cublasLtHandle_t blas, const GemmKey& key, const void* address_of_bias) {
   GemmPlan plan;
   cublasLtMatmulDesc_t product = nullptr;
   check(cublasLtMatmulDescCreate(&product, key.is_double ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F,
@@ -68,6 +75,7 @@ GemmPlan make_plan(cublasLtHandle_t blas, const GemmKey& key) {
 
   for (const bool bias : {true, false}) {
     if (bias && !key.bias) continue;
+    if (bias) set(product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, address_of_bias);
     set(product, CUBLASLT_MATMUL_DESC_EPILOGUE, bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT);
     cublasLtMatmulHeuristicResult_t found = {};
     int count = 0;
@@ -78,8 +86,7 @@ GemmPlan make_plan(cublasLtHandle_t blas, const GemmKey& key) {
     plan.takes_bias = bias;
     return plan;
   }
-  throw DeviceError(str("cuda: cuBLASLt has no algorithm for a product [", key.m, ", ", key.k, "] x [", key.k, ", ", key.n,
-                        "] of ", key.batch, " matrices"));
+  throw DeviceError(str("cuda: cuBLASLt has no algorithm for a ", describe(key)));
 }
 
 }  // namespace
@@ -92,12 +99,12 @@ void gemm(const Exec& exec, const Gemm<T>& g) {
     return;
   }
   const OnDevice guard(exec);
+  if (const cudaError_t left = cudaPeekAtLastError()) report_left(left, describe(g));
+  const TraceRange range("product");
   Context& own = context(exec);
   const std::lock_guard lock(own.gemm_mutex);
-  if (!own.blas) {
-    check(cublasLtCreate(&own.blas), "cublasLtCreate");
-    own.blas_workspace = Storage(device_of(exec), kBlasWorkspace);
-  }
+  if (!own.blas_workspace.data()) own.blas_workspace = Storage(device_of(exec), kBlasWorkspace);
+  if (!own.blas) check(cublasLtCreate(&own.blas), "cublasLtCreate");
   const auto bytes = [](Index elements) { return static_cast<std::size_t>(elements) * sizeof(T); };
   std::size_t align_c = alignment(g.c, g.batch > 1 ? bytes(g.stride_c) : 0);
   if (g.bias && alignment(g.bias, 0) < align_c) align_c = alignment(g.bias, 0);  // asked for together: there is one preference
@@ -120,7 +127,7 @@ void gemm(const Exec& exec, const Gemm<T>& g) {
                        align_c};
   auto place = own.plans.find(key);
   if (place == own.plans.end() && own.plans.size() >= kPlans) own.plans.clear();
-  if (place == own.plans.end()) place = own.plans.emplace(key, make_plan(own.blas, key)).first;
+  if (place == own.plans.end()) place = own.plans.emplace(key, make_plan(own.blas, key, g.bias)).first;
   const GemmPlan& plan = place->second;
   const T one = 1, zero = 0;
   bool accumulate = g.accumulate;
@@ -130,10 +137,12 @@ void gemm(const Exec& exec, const Gemm<T>& g) {
     add_rows(exec, g);
     accumulate = true;
   }
-  check(cublasLtMatmul(own.blas, plan.product.get(), &one, g.b, plan.b.get(), g.a, plan.a.get(), accumulate ? &one : &zero, g.c,
-                       plan.c.get(), g.c, plan.c.get(), &plan.algorithm, own.blas_workspace.data(), kBlasWorkspace,
-                       stream_of(exec)),
-        "cublasLtMatmul");
+  const cublasStatus_t status = cublasLtMatmul(own.blas, plan.product.get(), &one, g.b, plan.b.get(), g.a, plan.a.get(),
+                                               accumulate ? &one : &zero, g.c, plan.c.get(), g.c, plan.c.get(), &plan.algorithm,
+                                               own.blas_workspace.data(), kBlasWorkspace, stream_of(exec));
+  if (status != CUBLAS_STATUS_SUCCESS) check(status, describe(g));
+  if (waits_for_kernels())
+    if (const cudaError_t failed = cudaStreamSynchronize(stream_of(exec))) check(failed, describe(g));
 }
 
 template void gemm<float>(const Exec&, const Gemm<float>&);

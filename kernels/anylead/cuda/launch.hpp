@@ -56,6 +56,12 @@ struct Launch {
 /// @throws DeviceError for a failed launch, and for an error that a call before it has left behind
 void launch(const Exec&, const Launch&);
 
+/// Whether ANYLEAD_SYNC=1 is set: everything that is started is waited for.
+bool waits_for_kernels();
+
+/// @throws DeviceError for an error that was there before `what` was started
+void report_left(cudaError_t, std::string_view what);
+
 /// Device memory for one pass: uninitialised, taken from the pool of the stream and returned to it when the pass has been
 /// launched. What the stream runs later may get the same memory.
 class Workspace {

@@ -3,27 +3,11 @@
 
 #include <anylead/core/error.hpp>
 #include <anylead/cuda/launch.hpp>
-
-#if __has_include(<nvtx3/nvToolsExt.h>)
-#include <nvtx3/nvToolsExt.h>
-#endif
+#include <anylead/cuda/trace.hpp>
 
 namespace anylead::cuda_ops {
 
 namespace {
-
-/// One range per launch in the traces of a profiler.
-class TraceRange {
- public:
-#if __has_include(<nvtx3/nvToolsExt.h>)
-  explicit TraceRange(const char* name) { nvtxRangePushA(name); }
-  ~TraceRange() { nvtxRangePop(); }
-#else
-  explicit TraceRange(const char*) {}
-#endif
-  TraceRange(const TraceRange&) = delete;
-  TraceRange& operator=(const TraceRange&) = delete;
-};
 
 /// "layer_norm_forward [7, 33], 2 x 1 x 1 blocks of 32 x 8"
 std::string describe(const Launch& l) {
@@ -54,14 +38,6 @@ std::string architectures() {
     while (*p && (*p < '0' || *p > '9')) ++p;
   }
   return text;
-}
-
-bool waits_for_kernels() {
-  static const bool wait = [] {
-    const char* value = std::getenv("ANYLEAD_SYNC");
-    return value && std::string_view(value) == "1";
-  }();
-  return wait;
 }
 
 }  // namespace
@@ -95,13 +71,20 @@ OnDevice::~OnDevice() {
   if (before_ >= 0) cudaSetDevice(before_);
 }
 
+bool waits_for_kernels() {
+  static const bool wait = [] {
+    const char* value = std::getenv("ANYLEAD_SYNC");
+    return value && std::string_view(value) == "1";
+  }();
+  return wait;
+}
+
 void launch(const Exec& exec, const Launch& l) {
   const Grid& g = l.grid;
   if (g.x == 0 || g.y == 0 || g.z == 0) return;
   ANYLEAD_CHECK(g.x <= 0x7FFFFFFF && g.y <= 0xFFFF && g.z <= 0xFFFF, DeviceError, "cuda", describe(l), ": too many blocks");
   const OnDevice guard(exec);
-  if (const cudaError_t left = cudaPeekAtLastError())
-    check(left, str("before ", describe(l), ", an earlier call of this process had failed"));
+  if (const cudaError_t left = cudaPeekAtLastError()) report_left(left, describe(l));
   const TraceRange range(l.name);
   const dim3 blocks(static_cast<unsigned>(g.x), static_cast<unsigned>(g.y), static_cast<unsigned>(g.z));
   const dim3 threads(static_cast<unsigned>(g.threads), static_cast<unsigned>(g.rows));
@@ -109,6 +92,10 @@ void launch(const Exec& exec, const Launch& l) {
     check(status, describe(l));
   if (waits_for_kernels())
     if (const cudaError_t status = cudaStreamSynchronize(stream_of(exec))) check(status, describe(l));
+}
+
+void report_left(cudaError_t left, std::string_view what) {
+  check(left, str("before ", what, ", an earlier call of this process had failed"));
 }
 
 }  // namespace anylead::cuda_ops
