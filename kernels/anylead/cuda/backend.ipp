@@ -59,6 +59,7 @@ OpTable<T> op_table() {
   provide_group_norm(table);
   provide_weight_norm(table);
   provide_linear(table);
+  provide_conv1d(table);
   provide_pooling(table);
   provide_optimizer_step(table);
   return table;
