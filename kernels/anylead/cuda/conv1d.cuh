@@ -17,6 +17,7 @@
 #include <anylead/core/scalar_math.hpp>
 #include <anylead/cuda/launch.cuh>
 #include <anylead/cuda/launchers.hpp>
+#include <anylead/cuda/moments.cuh>
 #include <anylead/cuda/reduce.cuh>
 #include <anylead/cuda/tile_product.cuh>
 
@@ -95,27 +96,6 @@ struct Conv1dOutput {
   T* squares;        ///< [tiles, K]: sums of squared deviations from it
 };
 
-/// Mean and sum of squared deviations (Welford 1962; Chan, Golub and LeVeque 1979, eq. 2.1).
-template <class T>
-struct Moments {
-  int count = 0;
-  T mean = 0, squares = 0;
-
-  __device__ void add(T v) {
-    const T difference = v - mean;
-    mean += difference / static_cast<T>(++count);
-    squares += difference * (v - mean);
-  }
-  __device__ void add(const Moments& m) {
-    if (m.count == 0) return;
-    const T total = static_cast<T>(count + m.count), difference = m.mean - mean;
-    const T part = static_cast<T>(m.count) / total;
-    squares += m.squares + difference * difference * (static_cast<T>(count) * part);
-    mean += difference * part;
-    count += m.count;
-  }
-};
-
 /// Block (i, 1, g): tile i / tiles of columns of the rows, tile i % tiles of the group's output channels. packed [K, L, C/G].
 template <class T, int kTM, int kTN>
 __global__ __launch_bounds__(kProductThreads,
@@ -141,20 +121,20 @@ __global__ __launch_bounds__(kProductThreads,
   const int own = col + static_cast<int>(threadIdx.x % Shape::kCols), k = g * width + own;
   const bool used = own < width;
   const T b = used && bias ? bias[k] : T(0);
-  Moments<T> moments;
+  ShiftedSums<T> sums;
   for_each_sum<T, kTM, kTN>(sum, shared, [&](int row, int, T v) {
     if (!used || row >= rows) return;
     v += b;
     const Index i = (first + row) * d.out + k;
     out.z[i] = v;
     if (out.activated) out.activated[i] = gelu(v);
-    if (out.mean) moments.add(v);
+    if (out.mean) sums.add(v);
   });
   if (!out.mean) return;
   constexpr int kParts = kProductThreads / Shape::kCols;  // threads of a column
   __syncthreads();
   Moments<T>* parts = reinterpret_cast<Moments<T>*>(shared);
-  parts[threadIdx.x] = moments;
+  Moments<T> moments = parts[threadIdx.x] = sums.moments();
   __syncthreads();
   if (threadIdx.x >= Shape::kCols || !used) return;
   for (int i = 1; i < kParts; ++i) moments.add(parts[threadIdx.x + i * Shape::kCols]);
