@@ -61,6 +61,7 @@ OpTable<T> op_table() {
   provide_linear(table);
   provide_conv1d(table);
   provide_conv1d_block(table);
+  provide_conv_positional(table);
   provide_pooling(table);
   provide_optimizer_step(table);
   return table;

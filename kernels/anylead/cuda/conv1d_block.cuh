@@ -49,7 +49,8 @@ __global__ __launch_bounds__(kBlockLanes* kForwardDepth) void block_group_forwar
     const Index at = (b * tiles + i) * d.out + k, left = time - i * tile_rows;
     all.add(Moments<T>{static_cast<int>(left < tile_rows ? left : tile_rows), tile_mean[at], tile_squares[at]});
   }
-  const T m = all.mean, s = T(1) / std::sqrt(all.squares / static_cast<T>(time) + eps), w = weight[k], add = bias[k];
+  const T m = all.mean, s = T(1) / std::sqrt(at_least(T(0), all.squares) / static_cast<T>(time) + eps), w = weight[k],
+          add = bias[k];
   if (blockIdx.x == 0 && threadIdx.y == 0) {
     mean[b * d.out + k] = m;
     rstd[b * d.out + k] = s;

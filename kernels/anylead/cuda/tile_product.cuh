@@ -11,6 +11,7 @@
 #pragma once
 
 #include <anylead/cuda/async.cuh>
+#include <anylead/cuda/four.cuh>
 #include <anylead/cuda/frames.cuh>
 #include <anylead/cuda/launch.cuh>
 
@@ -120,20 +121,6 @@ class ColumnLoader {
   const T* from_;
   int tap_, left_, t_;
 };
-
-/// Four numbers that begin at a multiple of 16 bytes, in shared memory.
-template <class T>
-struct alignas(16) Four {
-  T v[4];
-};
-template <class T>
-__device__ Four<T>& four(T* p) {
-  return *reinterpret_cast<Four<T>*>(p);
-}
-template <class T>
-__device__ const Four<T>& four(const T* p) {
-  return *reinterpret_cast<const Four<T>*>(p);
-}
 
 /// sum += products of `terms` terms; load_a(stage), load_b(stage) copy the next 16 of them.
 template <class T, int kTM, int kTN, class LoadA, class LoadB>
