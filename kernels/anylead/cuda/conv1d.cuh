@@ -70,13 +70,12 @@ __global__ __launch_bounds__(kTurnThreads) void unpack_taps_kernel(Conv1dDims d,
                                                                    const T* partial) {
   __shared__ T tile[kTurnTaps][kTurnChannels + 1];
   const TurnTile at = turn_tile(d);
-  const Index group = d.in / d.groups;
+  const Index group = d.in / d.groups, n = d.out * d.taps * group;
   for (int i = threadIdx.x; i < at.channels * at.taps; i += kTurnThreads) {
     const int l = i / at.channels, c = i % at.channels;
     const T* from = partial + (at.out * d.taps + at.tap + l) * group + at.channel + c;
     T sum = 0;
-#pragma unroll 4
-    for (Index s = 0; s < stretches; ++s) sum += from[s * d.out * d.taps * group];
+    for (Index s = 0; s < stretches; ++s) sum += from[s * n];
     tile[l][c] = sum;
   }
   __syncthreads();
@@ -96,25 +95,24 @@ struct Conv1dOutput {
   T* squares;        ///< [tiles, K]: sums of squared deviations from it
 };
 
-/// Block (i, 1, g): tile i / tiles of columns of the rows, tile i % tiles of the group's output channels. packed [K, L, C/G].
+/// Block (i, g): tile i / col_tiles of the rows, tile i % col_tiles of the group's output channels.
 template <class T, int kTM, int kTN>
 __global__ __launch_bounds__(kProductThreads,
-                             sizeof(T) == 4 ? 2 : 1) void conv1d_forward_kernel(Conv1dDims d, Conv1dOutput<T> out, const T* x,
-                                                                                const T* packed, const T* bias) {
+                             sizeof(T) == 4 ? 2 : 1) void conv1d_forward_kernel(Conv1dDims d, Conv1dOutput<T> out,
+                                                                                const __grid_constant__ Frames<T> frames,
+                                                                                const __grid_constant__ Frames<T> taps,
+                                                                                const T* bias) {
   using Shape = Tile<T, kTM, kTN>;
   __shared__ alignas(16) T shared[Shape::kShared];
-  const int g = static_cast<int>(blockIdx.y), width = static_cast<int>(d.out / d.groups);
-  const int col_tiles = (width + Shape::kCols - 1) / Shape::kCols,
-            col = static_cast<int>(blockIdx.x % col_tiles) * Shape::kCols;
+  const int g = static_cast<int>(blockIdx.y), width = taps.rows, col_tiles = (width + Shape::kCols - 1) / Shape::kCols;
+  const int col = static_cast<int>(blockIdx.x % col_tiles) * Shape::kCols;
   const Index tile = blockIdx.x / col_tiles, tiles = (out.tiled_rows + Shape::kRows - 1) / Shape::kRows;
   const Index first = tile / tiles * out.tiled_rows + tile % tiles * Shape::kRows;
   const Index left = (tile / tiles + 1) * out.tiled_rows - first;
   const int rows = static_cast<int>(left < Shape::kRows ? left : Shape::kRows);
 
-  const Frames<T> frames = frames_of_group(d, x, g);
-  const Frames<T> taps = plain_matrix(packed + Index{g} * width * frames.columns(), width, frames.columns(), frames.columns());
-  RowLoader<T, Shape::kRows, Shape::kRowPitch> load_a(frames, first, first + rows);
-  RowLoader<T, Shape::kCols, Shape::kColPitch> load_b(taps, col, width);
+  RowLoader<T, Shape::kRows, Shape::kRowPitch> load_a(frames, g, first, first + rows);
+  PlainLoader<T, Shape::kCols, Shape::kColPitch> load_b(taps, g, col);
   T sum[kTM][kTN] = {};
   tile_product<T, kTM, kTN>(sum, shared, frames.columns(), load_a, load_b);
 
@@ -156,24 +154,22 @@ __device__ T input_gradient(const Conv1dDims& d, const T* dy, const T* packed, i
   return sum;
 }
 
-/// Block (i, 1, g s + r): a tile of the frames of residue r and the group's input channels.
+/// Block (i, g): a tile of the frames of a phase and the group's input channels. frames: rows of dy, taps: from packed.
 template <class T, int kTM, int kTN>
-__global__ __launch_bounds__(kProductThreads, sizeof(T) == 4 ? 2 : 1) void conv1d_backward_input_kernel(Conv1dDims d,
-                                                                                                        Grad<T> dx, const T* dy,
-                                                                                                        const T* packed) {
+__global__ __launch_bounds__(kProductThreads,
+                             sizeof(T) == 4 ? 2 : 1) void conv1d_backward_input_kernel(Conv1dDims d, Phase phase, Grad<T> dx,
+                                                                                       const __grid_constant__ Frames<T> frames,
+                                                                                       const __grid_constant__ Frames<T> taps,
+                                                                                       const T* dy, const T* packed) {
   using Shape = Tile<T, kTM, kTN>;
   __shared__ alignas(16) T shared[Shape::kShared];
-  const int g = static_cast<int>(blockIdx.y / d.stride), r = static_cast<int>(blockIdx.y % d.stride);
-  const int width = static_cast<int>(d.in / d.groups), col_tiles = (width + Shape::kCols - 1) / Shape::kCols;
+  const int g = static_cast<int>(blockIdx.y), width = taps.group, col_tiles = (width + Shape::kCols - 1) / Shape::kCols;
   const int col = static_cast<int>(blockIdx.x % col_tiles) * Shape::kCols;
-  const Phase phase(d, r);
-  const Index first = Index{blockIdx.x} / col_tiles * Shape::kRows, count = d.batch * phase.frames;
-  if (first >= count) return;
-  const int rows = static_cast<int>(count - first < Shape::kRows ? count - first : Shape::kRows);
+  const Index first = Index{blockIdx.x} / col_tiles * Shape::kRows;
+  const int rows = static_cast<int>(frames.count - first < Shape::kRows ? frames.count - first : Shape::kRows);
 
-  const Frames<T> frames = gradient_frames(d, dy, g, phase), taps = gradient_taps(d, packed, g, r, phase);
-  RowLoader<T, Shape::kRows, Shape::kRowPitch> load_a(frames, first, first + rows);
-  ColumnLoader<T, Shape::kCols, Shape::kColPitch> load_b(taps, col, 0, taps.count);
+  RowLoader<T, Shape::kRows, Shape::kRowPitch> load_a(frames, g, first, first + rows);
+  ColumnLoader<T, Shape::kCols, Shape::kColPitch> load_b(taps, g, col, 0, taps.count);
   T sum[kTM][kTN] = {};
   tile_product<T, kTM, kTN>(sum, shared, frames.columns(), load_a, load_b);
 
@@ -191,21 +187,19 @@ __global__ __launch_bounds__(kProductThreads, sizeof(T) == 4 ? 2 : 1) void conv1
 
 /// Block (i, g, s): a tile of partial [stretches, K, L, C/G], from rows s stretch .. of dy and x.
 template <class T, int kTM, int kTN>
-__global__ __launch_bounds__(kProductThreads,
-                             sizeof(T) == 4 ? 2 : 1) void conv1d_backward_weight_kernel(Conv1dDims d, Index stretch, T* partial,
-                                                                                        const T* dy, const T* x) {
+__global__ __launch_bounds__(kProductThreads, sizeof(T) == 4 ? 2 : 1) void conv1d_backward_weight_kernel(
+    Conv1dDims d, Index stretch, T* partial, const __grid_constant__ Frames<T> gradients,
+    const __grid_constant__ Frames<T> frames) {
   using Shape = Tile<T, kTM, kTN>;
   __shared__ alignas(16) T shared[Shape::kShared];
-  const int g = static_cast<int>(blockIdx.y), width = static_cast<int>(d.out / d.groups);
-  const Frames<T> frames = frames_of_group(d, x, g);
-  const Frames<T> gradients = plain_matrix(dy + Index{g} * width, frames.count, width, d.out);
+  const int g = static_cast<int>(blockIdx.y), width = gradients.group;
   const int columns = frames.columns(), col_tiles = (columns + Shape::kCols - 1) / Shape::kCols;
   const int row = static_cast<int>(blockIdx.x / col_tiles) * Shape::kRows;
   const int col = static_cast<int>(blockIdx.x % col_tiles) * Shape::kCols;
   const Index begin = blockIdx.z * stretch, end = begin + stretch < frames.count ? begin + stretch : frames.count;
 
-  ColumnLoader<T, Shape::kRows, Shape::kRowPitch> load_a(gradients, row, begin, end);
-  ColumnLoader<T, Shape::kCols, Shape::kColPitch> load_b(frames, col, begin, end);
+  ColumnLoader<T, Shape::kRows, Shape::kRowPitch> load_a(gradients, g, row, begin, end);
+  ColumnLoader<T, Shape::kCols, Shape::kColPitch> load_b(frames, g, col, begin, end);
   T sum[kTM][kTN] = {};
   tile_product<T, kTM, kTN>(sum, shared, static_cast<int>(end - begin), load_a, load_b);
 
@@ -255,13 +249,15 @@ void conv1d_product(const Exec& exec, Conv1dDims d, T* z, T* activated, T* mean,
                     const T* bias) {
   const Index rows = d.batch * d.out_time(), width = d.out / d.groups;
   if (rows * width == 0) return;
+  const Index columns = d.taps * (d.in / d.groups);
   const PackedTaps<T> packed(exec, d, weight);
   with_tile<T>(rows, width, d.groups, [&](auto tile) {
     constexpr int kSide = tile;
     const Index tiled = mean ? d.out_time() : rows, tiles = rows / tiled * pieces(tiled, 16 * kSide);
     launch(exec, "conv1d_forward", conv1d_forward_kernel<T, kSide, kSide>,
            {.x = tiles * pieces(width, 16 * kSide), .y = d.groups, .threads = kProductThreads}, d,
-           Conv1dOutput<T>{z, activated, tiled, mean, squares}, x, packed.data(), bias);
+           Conv1dOutput<T>{z, activated, tiled, mean, squares}, input_frames(d, x),
+           plain_matrix(packed.data(), width, columns, columns, width * columns), bias);
   });
 }
 
@@ -277,14 +273,17 @@ void conv1d_backward(const Exec& exec, Conv1dDims d, Grad<T> dx, Grad<T> dweight
   column_sums(exec, {rows, d.out}, dbias, Plain<T>{dy, d.out});
   if (dx && d.batch * d.time * d.in > 0) {
     const PackedTaps<T> packed(exec, d, weight);
-    const Index most = d.batch * pieces(d.time, d.stride);  // rows of a residue
-    with_tile<T>(most, group_in, d.groups * d.stride, [&](auto tile) {
-      constexpr int kSide = tile;
-      launch(
-          exec, "conv1d_backward_input", conv1d_backward_input_kernel<T, kSide, kSide>,
-          {.x = pieces(most, 16 * kSide) * pieces(group_in, 16 * kSide), .y = d.groups * d.stride, .threads = kProductThreads},
-          d, dx, dy, packed.data());
-    });
+    for (int r = 0; r < d.stride; ++r) {
+      const Phase phase(d, r);
+      const Frames<T> frames = gradient_frames(d, dy, phase), taps = gradient_taps(d, packed.data(), phase);
+      with_tile<T>(frames.count, group_in, d.groups, [&](auto tile) {
+        constexpr int kSide = tile;
+        launch(
+            exec, "conv1d_backward_input", conv1d_backward_input_kernel<T, kSide, kSide>,
+            {.x = pieces(frames.count, 16 * kSide) * pieces(group_in, 16 * kSide), .y = d.groups, .threads = kProductThreads},
+            d, phase, dx, frames, taps, dy, packed.data());
+      });
+    }
   }
   if (!dweight) return;
   const Index columns = d.taps * group_in;
@@ -295,7 +294,8 @@ void conv1d_backward(const Exec& exec, Conv1dDims d, Grad<T> dx, Grad<T> dweight
     const Index stretch = rows > 0 ? pieces(rows, most < wanted ? most : wanted) : 1, stretches = pieces(rows, stretch);
     const WorkspaceOf<T> partial(exec, stretches * d.out * columns);
     launch(exec, "conv1d_backward_weight", conv1d_backward_weight_kernel<T, kSide, kSide>,
-           {.x = blocks, .y = d.groups, .z = stretches, .threads = kProductThreads}, d, stretch, partial.data(), dy, x);
+           {.x = blocks, .y = d.groups, .z = stretches, .threads = kProductThreads}, d, stretch, partial.data(),
+           plain_matrix(dy, rows, group_out, d.out, group_out), input_frames(d, x));
     launch(exec, "unpack_taps", unpack_taps_kernel<T>, turn_grid(d), d, stretches, dweight, partial.data());
   });
 }

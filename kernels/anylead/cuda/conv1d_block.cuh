@@ -23,7 +23,7 @@ namespace {
 
 constexpr int kBlockLanes = 32;      // channels of a block, side by side
 constexpr int kForwardDepth = 8;     // frames of a forward block at a time
-constexpr int kForwardFrames = 128;  // frames of a forward block
+constexpr int kForwardFrames = 256;  // frames of a forward block
 constexpr int kBackwardDepth = 16;   // frames of a backward block at a time
 constexpr int kFrameRows = 32;       // frames of a layer norm's backward block
 constexpr int kFrameWarps = 8;
@@ -34,23 +34,30 @@ struct NormedFrames {
   const T *z, *mean, *rstd, *weight, *bias;
 };
 
-/// Block (i, j, b): frames 128 i .., channels 32 j .. of segment b. tile_mean, tile_squares [B, tiles, K] of tile_rows frames.
+/// Block (i, j, b): frames 256 i .., channels 32 j .. of segment b. tile_mean, tile_squares [B, tiles, K] of tile_rows frames.
 template <class T>
 __global__ __launch_bounds__(kBlockLanes* kForwardDepth) void block_group_forward_kernel(Conv1dDims d, T* y, T* mean, T* rstd,
                                                                                          const T* z, const T* tile_mean,
                                                                                          const T* tile_squares, Index tile_rows,
                                                                                          const T* weight, const T* bias,
                                                                                          T eps) {
+  __shared__ Moments<T> part[kForwardDepth][kBlockLanes];
   const Index k = Index{blockIdx.y} * kBlockLanes + threadIdx.x, b = blockIdx.z, time = d.out_time();
-  if (k >= d.out) return;
+  const bool used = k < d.out;
   const Index tiles = (time + tile_rows - 1) / tile_rows;
   Moments<T> all;
-  for (Index i = 0; i < tiles; ++i) {
+  for (Index i = threadIdx.y; i < tiles && used; i += kForwardDepth) {
     const Index at = (b * tiles + i) * d.out + k, left = time - i * tile_rows;
     all.add(Moments<T>{static_cast<int>(left < tile_rows ? left : tile_rows), tile_mean[at], tile_squares[at]});
   }
-  const T m = all.mean, s = T(1) / std::sqrt(at_least(T(0), all.squares) / static_cast<T>(time) + eps), w = weight[k],
-          add = bias[k];
+  part[threadIdx.y][threadIdx.x] = all;
+  __syncthreads();
+  if (!used) return;
+  all = {};
+#pragma unroll
+  for (int i = 0; i < kForwardDepth; ++i) all.add(part[i][threadIdx.x]);
+  const T m = all.mean, s = T(1) / std::sqrt(at_least(T(0), all.squares) / static_cast<T>(time) + eps);
+  const T w = weight[k], add = bias[k];
   if (blockIdx.x == 0 && threadIdx.y == 0) {
     mean[b * d.out + k] = m;
     rstd[b * d.out + k] = s;

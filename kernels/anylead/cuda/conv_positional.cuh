@@ -193,28 +193,31 @@ inline Grid slide_grid(const Conv1dDims& d) {
 
 // --- dw -------------------------------------------------------------------------------------------------------------------
 
-constexpr int kTapLanes = 16, kTileTaps = kTapLanes * kOwnMoved, kTileIns = 4;
-constexpr int kInThreads = kTapLanes * kOutLanes, kWeightThreads = kTileIns * kInThreads;
+constexpr int kTapLanes = 16, kTileTaps = kTapLanes * kOwnMoved, kInThreads = kTapLanes * kOutLanes;
+template <class T>
+constexpr int kTileIns = 16 / sizeof(T);  // input channels of a block
+template <class T>
+constexpr int kWeightThreads = kTileIns<T>* kInThreads;
 
 template <class T>
 struct WeightShared {
   static constexpr int kWindow = kTileTaps + Slide<T>::kSteps + 8;  // four channels of eight frames in different banks
   T factors[2][kOuts][Slide<T>::kPitch];
-  T window[2][kTileIns][kWindow];
+  T window[2][kTileIns<T>][kWindow];
 };
 
 /// Block (i, g, s): tile i of the group's output channels, input channels and taps; segments s stretch .. of dz and x.
 /// Delivers to stretch s of dweight [stretches, C, C/G, L].
 template <class T>
-__global__ __launch_bounds__(kWeightThreads, 1) void conv_positional_backward_weight_kernel(SlideDims d, Index stretch,
-                                                                                            Grad<T> dweight, const T* dz,
-                                                                                            const T* x) {
+__global__ __launch_bounds__(kWeightThreads<T>, 1) void conv_positional_backward_weight_kernel(SlideDims d, Index stretch,
+                                                                                               Grad<T> dweight, const T* dz,
+                                                                                               const T* x) {
   using Shape = Slide<T>;
   __shared__ alignas(16) WeightShared<T> shared;
   const int group = d.group, length = d.taps, time = static_cast<int>(d.time), g = static_cast<int>(blockIdx.y);
-  const int out_tiles = (group + kOuts - 1) / kOuts, in_tiles = (group + kTileIns - 1) / kTileIns;
+  const int out_tiles = (group + kOuts - 1) / kOuts, in_tiles = (group + kTileIns<T> - 1) / kTileIns<T>;
   const int out = static_cast<int>(blockIdx.x) % out_tiles * kOuts;
-  const int in = static_cast<int>(blockIdx.x) / out_tiles % in_tiles * kTileIns;
+  const int in = static_cast<int>(blockIdx.x) / out_tiles % in_tiles * kTileIns<T>;
   const int tap = static_cast<int>(blockIdx.x) / (out_tiles * in_tiles) * kTileTaps;
   const Index begin = blockIdx.z * stretch, end = begin + stretch < d.batch ? begin + stretch : d.batch;
   const int chunks = (time + Shape::kSteps - 1) / Shape::kSteps;
@@ -226,14 +229,14 @@ __global__ __launch_bounds__(kWeightThreads, 1) void conv_positional_backward_we
   const auto load = [&] {
     constexpr int kLanes = 8;  // neighbouring channels of dz: a sector of float
     const T* from = dz + next_segment * d.time * d.channels;
-    for (int i = threadIdx.x; i < kOuts * Shape::kSteps; i += kWeightThreads) {
+    for (int i = threadIdx.x; i < kOuts * Shape::kSteps; i += kWeightThreads<T>) {
       const int k = i % kLanes + i / (kLanes * Shape::kSteps) * kLanes, t = i / kLanes % Shape::kSteps;
       const bool valid = out + k < group && next_frame + t < time;
       copy_async(&shared.factors[next_stage][k][t], valid ? from + (next_frame + t) * d.channels + out + k : dz, valid);
     }
     from = x + next_segment * d.time * d.channels;
-    for (int i = threadIdx.x; i < kTileIns * (kTileTaps + Shape::kSteps); i += kWeightThreads) {
-      const int c = i % kTileIns, f = i / kTileIns, frame = next_frame + tap + f - d.padding;
+    for (int i = threadIdx.x; i < kTileIns<T> * (kTileTaps + Shape::kSteps); i += kWeightThreads<T>) {
+      const int c = i % kTileIns<T>, f = i / kTileIns<T>, frame = next_frame + tap + f - d.padding;
       const bool valid = in + c < group && static_cast<unsigned>(frame) < static_cast<unsigned>(time);
       copy_async(&shared.window[next_stage][c][f], valid ? from + frame * d.channels + in + c : x, valid);
     }
@@ -261,7 +264,7 @@ __global__ __launch_bounds__(kWeightThreads, 1) void conv_positional_backward_we
     }
 
   T(*slice)[kOutLanes][kTileTaps] = reinterpret_cast<T(*)[kOutLanes][kTileTaps]>(&shared.factors[0][0][0]);
-  static_assert(sizeof shared.factors >= sizeof(T) * kTileIns * kOutLanes * kTileTaps);
+  static_assert(sizeof shared.factors >= sizeof(T) * kTileIns<T> * kOutLanes * kTileTaps);
   dweight = advanced(dweight, (blockIdx.z * d.channels + g * group) * group * length);
 #pragma unroll
   for (int j = 0; j < kOwnOuts; ++j) {
@@ -270,7 +273,7 @@ __global__ __launch_bounds__(kWeightThreads, 1) void conv_positional_backward_we
     for (int i = 0; i < kOwnMoved; i += 4)
       four(&slice[own][to][tl * kOwnMoved + i]) = {{sum[i][j], sum[i + 1][j], sum[i + 2][j], sum[i + 3][j]}};
     __syncthreads();
-    for (int i = threadIdx.x; i < kTileIns * kOutLanes * kTileTaps; i += kWeightThreads) {
+    for (int i = threadIdx.x; i < kTileIns<T> * kOutLanes * kTileTaps; i += kWeightThreads<T>) {
       const int l = tap + i % kTileTaps, k = out + i / kTileTaps % kOutLanes + kOutLanes * j;
       const int c = in + i / (kTileTaps * kOutLanes);
       if (l < length && k < group && c < group) deliver(dweight, (Index{k} * group + c) * length + l, (&slice[0][0][0])[i]);
@@ -307,12 +310,12 @@ void conv_positional_backward(const Exec& exec, Conv1dDims d, Grad<T> dx, Grad<T
            dx, dy, dz, weight);
   if (!dweight) return;
   const Index group = d.in / d.groups, n = d.out * group * d.taps;
-  const Index blocks = pieces(group, kOuts) * pieces(group, kTileIns) * pieces(d.taps, kTileTaps), all = blocks * d.groups;
+  const Index blocks = pieces(group, kOuts) * pieces(group, kTileIns<T>) * pieces(d.taps, kTileTaps), all = blocks * d.groups;
   const Index wanted = all > 0 ? kPositionalBlocks / all : 1, fewest = pieces(d.batch, kMostSegments);
   const Index count = fewest > wanted ? fewest : wanted;
   const Index stretch = count > 0 && d.batch > count ? pieces(d.batch, count) : 1;
   const Index stretches = d.batch > 0 ? pieces(d.batch, stretch) : 1;
-  const Grid grid = {.x = blocks, .y = d.groups, .z = stretches, .threads = kWeightThreads};
+  const Grid grid = {.x = blocks, .y = d.groups, .z = stretches, .threads = kWeightThreads<T>};
   if (stretches == 1) {
     launch(exec, "conv_positional_backward_weight", conv_positional_backward_weight_kernel<T>, grid, slide_dims(d, false),
            d.batch, dweight, dz, x);

@@ -32,44 +32,40 @@ struct Tile {
 };
 
 /// Copies 16 columns of kRows rows per call, those of the next step: the rows are rows of the tile, the columns its terms.
+/// Offsets within a tile have 32 bits: a segment may have 2^30 numbers.
 template <class T, int kRows, int kPitch>
 class RowLoader {
  public:
-  /// Rows first .. of the matrix; those from `end` on are 0.
-  __device__ RowLoader(const Frames<T>& f, Index first, Index end) : f_(f) {
+  /// Rows first .. of group g; those from `end` on are 0.
+  __device__ RowLoader(const Frames<T>& f, int g, Index first, Index end) : f_(f) {
+    const Index first_segment = first / f.rows;
+    start_ = f.group_start(g) + first_segment * f.segment_step + (first - first_segment * f.rows) * f.row_step;
 #pragma unroll
     for (int i = 0; i < kOwn; ++i) {
       const Index r = first + threadIdx.x / 8 + 32 * i;
-      const Index segment = r / f.rows;
-      const int t = static_cast<int>(r - segment * f.rows);
-      row_[i] = f.start + segment * f.segment_step + t * f.row_step;
-      frame_[i] = r < end ? t * f.frame_stride + f.frame_offset : kOutside;
+      const Index segment = r / f.rows, t = r - segment * f.rows;
+      row_[i] = static_cast<int>(f.group_start(g) + segment * f.segment_step + t * f.row_step - start_);
+      frame_[i] = r < end ? static_cast<int>(t) * f.frame_stride + f.frame_offset : kOutside;
     }
-#pragma unroll
-    for (int j = 0; j < 2; ++j) {
-      const int column = static_cast<int>(threadIdx.x % 8) + 8 * j;
-      tap_[j] = column / f.group;
-      channel_[j] = column % f.group;
-    }
-    taps_step_ = kDepth / f.group;
-    channel_step_ = kDepth % f.group;
+    tap_ = static_cast<int>(threadIdx.x % 8) / f.group;
+    channel_ = static_cast<int>(threadIdx.x % 8) % f.group;
   }
 
   __device__ void operator()(T* stage) {
 #pragma unroll
-    for (int j = 0; j < 2; ++j) {
-      const int behind = tap_[j] * f_.tap_step + channel_[j];
-      T* to = stage + (threadIdx.x % 8 + 8 * j) * kPitch + threadIdx.x / 8;
+    for (int j = 0; j < kDepth; j += kColumnStep) {
+      const T* from = start_ + (tap_ * f_.tap_step + channel_);
+      T* to = stage + (threadIdx.x % 8 + j) * kPitch + threadIdx.x / 8;
 #pragma unroll
       for (int i = 0; i < kOwn; ++i) {
-        const bool valid = tap_[j] < f_.taps && f_.inside(frame_[i] + tap_[j]);
-        copy_async(to + 32 * i, valid ? row_[i] + behind : f_.start, valid);
+        const bool valid = tap_ < f_.taps && f_.inside(frame_[i] + tap_);
+        copy_async(to + 32 * i, valid ? from + row_[i] : f_.start, valid);
       }
-      tap_[j] += taps_step_;
-      channel_[j] += channel_step_;
-      if (channel_[j] >= f_.group) {
-        channel_[j] -= f_.group;
-        ++tap_[j];
+      tap_ += f_.step_taps;
+      channel_ += f_.step_channels;
+      if (channel_ >= f_.group) {
+        channel_ -= f_.group;
+        ++tap_;
       }
     }
   }
@@ -79,23 +75,52 @@ class RowLoader {
   static constexpr int kOutside = -(1 << 30);
 
   const Frames<T>& f_;
-  const T* row_[kOwn];
-  int frame_[kOwn], tap_[2], channel_[2];
-  int taps_step_, channel_step_;
+  const T* start_;
+  int row_[kOwn], frame_[kOwn], tap_, channel_;
+};
+
+/// The same for rows [width, terms] of numbers side by side, without taps and segments: fewer registers.
+template <class T, int kRows, int kPitch>
+class PlainLoader {
+ public:
+  __device__ PlainLoader(const Frames<T>& f, int g, int first)
+      : f_(f),
+        from_(f.group_start(g) + (first + threadIdx.x / 8) * f.row_step + threadIdx.x % 8),
+        rows_(f.rows - first - static_cast<int>(threadIdx.x / 8)),
+        columns_(f.group - static_cast<int>(threadIdx.x % 8)) {}
+
+  __device__ void operator()(T* stage) {
+#pragma unroll
+    for (int j = 0; j < kDepth; j += kColumnStep) {
+      T* to = stage + (threadIdx.x % 8 + j) * kPitch + threadIdx.x / 8;
+#pragma unroll
+      for (int i = 0; i < kRows; i += 32) {
+        const bool valid = i < rows_ && columns_ > 0;
+        copy_async(to + i, valid ? from_ + i * f_.row_step : f_.start, valid);
+      }
+      from_ += kColumnStep;
+      columns_ -= kColumnStep;
+    }
+  }
+
+ private:
+  const Frames<T>& f_;
+  const T* from_;
+  int rows_, columns_;
 };
 
 /// Copies 16 rows of kCols columns per call, those of the next step: the columns are rows of the tile, the rows its terms.
 template <class T, int kCols, int kPitch>
 class ColumnLoader {
  public:
-  /// Columns first .. and rows begin .. end - 1 of the matrix.
-  __device__ ColumnLoader(const Frames<T>& f, int first, Index begin, Index end) : f_(f) {
+  /// Columns first .. and rows begin .. end - 1 of group g.
+  __device__ ColumnLoader(const Frames<T>& f, int g, int first, Index begin, Index end) : f_(f) {
     const int column = first + static_cast<int>(threadIdx.x % kCols), own = static_cast<int>(threadIdx.x / kCols);
     tap_ = column / f.group;
     left_ = column < f.columns() ? static_cast<int>(end - begin) - own : 0;
     const Index row = begin + own, segment = row / f.rows;
     t_ = static_cast<int>(row - segment * f.rows);
-    from_ = f.start + segment * f.segment_step + t_ * f.row_step + (tap_ * f.tap_step + column % f.group);
+    from_ = f.group_start(g) + segment * f.segment_step + t_ * f.row_step + (tap_ * f.tap_step + column % f.group);
   }
 
   __device__ void operator()(T* stage) {
@@ -174,7 +199,7 @@ __device__ void for_each_sum(const T (&sum)[kTM][kTN], T* shared, F&& f) {
         four(shared + (4 * ty + i) * Shape::kCols + 4 * tx + 64 * j) = {{own[0], own[1], own[2], own[3]}};
       }
     __syncthreads();
-#pragma unroll 4
+#pragma unroll 1
     for (int r = threadIdx.x / Shape::kCols; r < Shape::kSliceRows; r += kStep) {
       const int col = threadIdx.x % Shape::kCols;
       f(slice * Shape::kSliceRows + r, col, shared[r * Shape::kCols + col]);
