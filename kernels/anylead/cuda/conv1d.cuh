@@ -27,7 +27,7 @@ namespace {
 constexpr int kTurnThreads = 128;
 constexpr int kTurnChannels = 64, kTurnTaps = 32;  // of a tile
 constexpr Index kEnoughBlocks = 108;               // large tiles pay where every processor of a GPU of 2020 has one
-constexpr Index kStretchRows = 512;                // least stretch of a weight gradient
+constexpr Index kStretchRows = 1024;                // least stretch of a weight gradient
 constexpr Index kStretchBlocks = 256;              // stretches are added until there are so many blocks
 
 /// A tile of channels and taps of one output channel, blockIdx.x.
