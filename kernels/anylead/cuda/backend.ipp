@@ -59,6 +59,9 @@ OpTable<T> op_table() {
   provide_group_norm(table);
   provide_weight_norm(table);
   provide_linear(table);
+  provide_conv1d(table);
+  provide_conv1d_block(table);
+  provide_conv_positional(table);
   provide_pooling(table);
   provide_optimizer_step(table);
   return table;

@@ -3,6 +3,9 @@
 #pragma once
 
 #include <anylead/cuda/architectures.cuh>
+#include <anylead/cuda/conv1d.cuh>
+#include <anylead/cuda/conv1d_block.cuh>
+#include <anylead/cuda/conv_positional.cuh>
 #include <anylead/cuda/elementwise.cuh>
 #include <anylead/cuda/group_norm.cuh>
 #include <anylead/cuda/layer_norm.cuh>

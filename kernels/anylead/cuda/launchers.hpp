@@ -22,6 +22,12 @@ void provide_weight_norm(OpTable<T>&);
 template <Real T>
 void provide_linear(OpTable<T>&);
 template <Real T>
+void provide_conv1d(OpTable<T>&);
+template <Real T>
+void provide_conv1d_block(OpTable<T>&);
+template <Real T>
+void provide_conv_positional(OpTable<T>&);
+template <Real T>
 void provide_pooling(OpTable<T>&);
 template <Real T>
 void provide_optimizer_step(OpTable<T>&);
@@ -38,5 +44,18 @@ void gelu_backward(const Exec&, Index n, Grad<T> dx, const T* dy, const T* x);
 /// C = (accumulate ? C : 0) + bias: what a product adds to.
 template <Real T>
 void add_rows(const Exec&, const Gemm<T>&);
+
+// conv1d.cuh
+/// z = conv1d_forward(x). With activated [B, T', K]: also gelu(z). With mean, squares [B tiles, K]: also the mean of each
+/// column of each tile and the sum of squared deviations from it; a segment has tiles of conv1d_statistics_rows rows, its last
+/// fewer.
+template <Real T>
+void conv1d_product(const Exec&, Conv1dDims, T* z, T* activated, T* mean, T* squares, const T* x, const T* weight,
+                    const T* bias);
+template <Real T>
+Index conv1d_statistics_rows(const Conv1dDims&);
+template <Real T>
+void conv1d_backward(const Exec&, Conv1dDims, Grad<T> dx, Grad<T> dweight, Grad<T> dbias, const T* dy, const T* x,
+                     const T* weight);
 
 }  // namespace anylead::cuda_ops
