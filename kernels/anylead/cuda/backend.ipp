@@ -61,6 +61,10 @@ OpTable<T> op_table() {
   provide_linear(table);
   provide_pooling(table);
   provide_optimizer_step(table);
+  provide_attention(table);
+  provide_gumbel_quantize(table);
+  provide_sampled_contrastive(table);
+  provide_pair_contrastive(table);
   return table;
 }
 
