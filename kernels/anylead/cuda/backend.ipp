@@ -64,6 +64,10 @@ OpTable<T> op_table() {
   provide_conv_positional(table);
   provide_pooling(table);
   provide_optimizer_step(table);
+  provide_attention(table);
+  provide_gumbel_quantize(table);
+  provide_sampled_contrastive(table);
+  provide_pair_contrastive(table);
   return table;
 }
 

@@ -31,6 +31,14 @@ template <Real T>
 void provide_pooling(OpTable<T>&);
 template <Real T>
 void provide_optimizer_step(OpTable<T>&);
+template <Real T>
+void provide_attention(OpTable<T>&);
+template <Real T>
+void provide_gumbel_quantize(OpTable<T>&);
+template <Real T>
+void provide_sampled_contrastive(OpTable<T>&);
+template <Real T>
+void provide_pair_contrastive(OpTable<T>&);
 
 // elementwise.cuh
 template <Real T>
