@@ -40,7 +40,7 @@ Frames<T> input_frames(const Conv1dDims& d, const T* x) {
   const Index group = d.in / d.groups;
   const bool run = d.groups == 1 && d.padding == 0;
   return {x - d.padding * d.in,
-          group,
+          run ? 0 : group,
           d.time * d.in,
           d.stride * d.in,
           static_cast<int>(d.in),

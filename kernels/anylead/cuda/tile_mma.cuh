@@ -21,6 +21,7 @@ namespace {
 
 constexpr int kMmaDepth = 32;  // terms of a step
 constexpr int kWord = 8;       // numbers of 16 bytes
+static_assert(kMmaDepth == 4 * kWord);
 
 /// Eight numbers that come at once.
 struct alignas(16) Word {
@@ -32,6 +33,11 @@ inline bool in_wide_words(const Frames<bf16>& f) {
   const Index steps = f.group_step | f.segment_step | f.row_step | (f.taps > 1 ? f.tap_step : 0) | f.group;
   return reinterpret_cast<std::uintptr_t>(f.start) % sizeof(Word) == 0 && steps % kWord == 0;
 }
+
+/// What a thread copies of 64 rows of four words: eight rows of one word are side by side in a warp, since they lie in
+/// different banks; the warp's 32 words are whole sectors.
+__device__ inline int row_of_thread() { return static_cast<int>(threadIdx.x / 32 * 8 + threadIdx.x % 8); }
+__device__ inline int word_of_thread() { return static_cast<int>(threadIdx.x / 8 % 4); }
 
 /// Copies 32 columns of kSide rows per call, those of the next step, to [row][term].
 template <int kSide, bool kWide>
@@ -46,18 +52,18 @@ class MmaRowLoader {
     start_ = f.group_start(g) + first_segment * f.segment_step + (first - first_segment * f.rows) * f.row_step;
 #pragma unroll
     for (int i = 0; i < kOwn; ++i) {
-      const Index r = first + threadIdx.x / kWords + kStep * i;
+      const Index r = first + row_of_thread() + kStep * i;
       const Index segment = r / f.rows, t = r - segment * f.rows;
       row_[i] = static_cast<int>(f.group_start(g) + segment * f.segment_step + t * f.row_step - start_);
       frame_[i] = r < end ? static_cast<int>(t) * f.frame_stride + f.frame_offset : kOutside;
     }
-    const int column = static_cast<int>(threadIdx.x % kWords) * kWord;
+    const int column = word_of_thread() * kWord;
     tap_ = column / f.group;
     channel_ = column % f.group;
   }
 
   __device__ void operator()(bf16* stage) {
-    bf16* to = stage + threadIdx.x / kWords * kPitch + threadIdx.x % kWords * kWord;
+    bf16* to = stage + row_of_thread() * kPitch + word_of_thread() * kWord;
 #pragma unroll
     for (int i = 0; i < kOwn; ++i, to += kStep * kPitch) {
       if constexpr (kWide) {
@@ -77,7 +83,7 @@ class MmaRowLoader {
   }
 
  private:
-  static constexpr int kWords = kMmaDepth / kWord, kStep = kProductThreads / kWords, kOwn = kSide / kStep;
+  static constexpr int kStep = kProductThreads / 4, kOwn = kSide / kStep;
   static constexpr int kOutside = -(1 << 30);
 
   const Frames<bf16>& f_;
@@ -94,12 +100,12 @@ class MmaPlainLoader {
 
   __device__ MmaPlainLoader(const Frames<bf16>& f, int g, int first)
       : f_(f),
-        from_(f.group_start(g) + (first + threadIdx.x / kWords) * f.row_step + threadIdx.x % kWords * kWord),
-        rows_(f.rows - first - static_cast<int>(threadIdx.x / kWords)),
-        columns_(f.group - static_cast<int>(threadIdx.x % kWords) * kWord) {}
+        from_(f.group_start(g) + (first + row_of_thread()) * f.row_step + word_of_thread() * kWord),
+        rows_(f.rows - first - row_of_thread()),
+        columns_(f.group - word_of_thread() * kWord) {}
 
   __device__ void operator()(bf16* stage) {
-    bf16* to = stage + threadIdx.x / kWords * kPitch + threadIdx.x % kWords * kWord;
+    bf16* to = stage + row_of_thread() * kPitch + word_of_thread() * kWord;
 #pragma unroll
     for (int i = 0; i < kSide; i += kStep, to += kStep * kPitch) {
       const bf16* from = from_ + i * f_.row_step;
@@ -115,7 +121,7 @@ class MmaPlainLoader {
   }
 
  private:
-  static constexpr int kWords = kMmaDepth / kWord, kStep = kProductThreads / kWords;
+  static constexpr int kStep = kProductThreads / 4;
 
   const Frames<bf16>& f_;
   const bf16* from_;
