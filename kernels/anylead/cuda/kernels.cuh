@@ -7,6 +7,7 @@
 #include <anylead/cuda/conv1d_bf16.cuh>
 #include <anylead/cuda/conv1d_block.cuh>
 #include <anylead/cuda/conv_positional.cuh>
+#include <anylead/cuda/conv_positional_bf16.cuh>
 #include <anylead/cuda/elementwise.cuh>
 #include <anylead/cuda/group_norm.cuh>
 #include <anylead/cuda/layer_norm.cuh>
