@@ -281,6 +281,13 @@ __global__ __launch_bounds__(kWeightThreads<T>, 1) void conv_positional_backward
   }
 }
 
+/// Segments of a stretch, where one makes so many blocks a group: few stretches, but enough blocks, and sums that are not long.
+inline Index positional_stretch(const Conv1dDims& d, Index blocks) {
+  const Index all = blocks * d.groups, wanted = all > 0 ? kPositionalBlocks / all : 1, fewest = pieces(d.batch, kMostSegments);
+  const Index count = fewest > wanted ? fewest : wanted;
+  return count > 0 && d.batch > count ? pieces(d.batch, count) : 1;
+}
+
 /// dweight [n] = sum of the stretches of partial [stretches, n].
 template <class T>
 __global__ __launch_bounds__(kElementThreads) void sum_stretches_kernel(Index n, Index stretches, Grad<T> dweight,
@@ -310,21 +317,15 @@ void conv_positional_backward(const Exec& exec, Conv1dDims d, Grad<T> dx, Grad<T
            dx, dy, dz, weight);
   if (!dweight) return;
   const Index group = d.in / d.groups, n = d.out * group * d.taps;
-  const Index blocks = pieces(group, kOuts) * pieces(group, kTileIns<T>) * pieces(d.taps, kTileTaps), all = blocks * d.groups;
-  const Index wanted = all > 0 ? kPositionalBlocks / all : 1, fewest = pieces(d.batch, kMostSegments);
-  const Index count = fewest > wanted ? fewest : wanted;
-  const Index stretch = count > 0 && d.batch > count ? pieces(d.batch, count) : 1;
+  const Index blocks = pieces(group, kOuts) * pieces(group, kTileIns<T>) * pieces(d.taps, kTileTaps);
+  const Index stretch = positional_stretch(d, blocks);
   const Index stretches = d.batch > 0 ? pieces(d.batch, stretch) : 1;
-  const Grid grid = {.x = blocks, .y = d.groups, .z = stretches, .threads = kWeightThreads<T>};
-  if (stretches == 1) {
-    launch(exec, "conv_positional_backward_weight", conv_positional_backward_weight_kernel<T>, grid, slide_dims(d, false),
-           d.batch, dweight, dz, x);
-    return;
-  }
-  const WorkspaceOf<T> partial(exec, stretches * n);
-  launch(exec, "conv_positional_backward_weight", conv_positional_backward_weight_kernel<T>, grid, slide_dims(d, false),
-         stretch, Grad<T>{partial.data(), GradMode::overwrite}, dz, x);
-  launch(exec, "sum_stretches", sum_stretches_kernel<T>, element_grid(n), n, stretches, dweight, partial.data());
+  const WorkspaceOf<T> partial(exec, stretches > 1 ? stretches * n : 0);
+  launch(exec, "conv_positional_backward_weight", conv_positional_backward_weight_kernel<T>,
+         {.x = blocks, .y = d.groups, .z = stretches, .threads = kWeightThreads<T>}, slide_dims(d, false), stretch,
+         stretches > 1 ? Grad<T>{partial.data(), GradMode::overwrite} : dweight, dz, x);
+  if (stretches > 1)
+    launch(exec, "sum_stretches", sum_stretches_kernel<T>, element_grid(n), n, stretches, dweight, partial.data());
 }
 
 template <Real T>

@@ -33,21 +33,23 @@ Frames<T> plain_matrix(const T* start, Index rows, Index columns, Index pitch, I
   return {start, group_step, 0, pitch, 0, static_cast<int>(rows), 1, static_cast<int>(columns), 0, 0, 1, rows};
 }
 
-/// The rows [B T', L C/G] of a convolution's groups: what a row of its output is computed from.
+/// The rows [B T', L C/G] of a convolution's groups: what a row of its output is computed from. Without groups and padding a
+/// row is one run of numbers.
 template <class T>
 Frames<T> input_frames(const Conv1dDims& d, const T* x) {
   const Index group = d.in / d.groups;
+  const bool run = d.groups == 1 && d.padding == 0;
   return {x - d.padding * d.in,
-          group,
+          run ? 0 : group,
           d.time * d.in,
           d.stride * d.in,
           static_cast<int>(d.in),
           static_cast<int>(d.out_time()),
-          static_cast<int>(d.taps),
-          static_cast<int>(group),
-          static_cast<int>(d.stride),
+          static_cast<int>(run ? 1 : d.taps),
+          static_cast<int>(run ? d.taps * group : group),
+          static_cast<int>(run ? 0 : d.stride),
           static_cast<int>(-d.padding),
-          static_cast<int>(d.time),
+          static_cast<int>(run ? 1 : d.time),
           d.batch * d.out_time()};
 }
 

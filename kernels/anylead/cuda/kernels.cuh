@@ -5,8 +5,10 @@
 #include <anylead/cuda/architectures.cuh>
 #include <anylead/cuda/attention.cuh>
 #include <anylead/cuda/conv1d.cuh>
+#include <anylead/cuda/conv1d_bf16.cuh>
 #include <anylead/cuda/conv1d_block.cuh>
 #include <anylead/cuda/conv_positional.cuh>
+#include <anylead/cuda/conv_positional_bf16.cuh>
 #include <anylead/cuda/elementwise.cuh>
 #include <anylead/cuda/group_norm.cuh>
 #include <anylead/cuda/gumbel_quantize.cuh>

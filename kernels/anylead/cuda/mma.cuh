@@ -61,6 +61,26 @@ __device__ FragmentB load_b(const bf16* corner, int pitch) {
   return {{{v[0], v[1]}, {v[2], v[3]}}};
 }
 
+/// B for 8 columns, the first of the two.
+template <bool kTransposed>
+__device__ FragmentB load_half_b(const bf16* corner, int pitch) {
+  const int low = threadIdx.x % 8, half = threadIdx.x / 8 % 2;
+  const bf16* row = kTransposed ? corner + (low + 8 * half) * pitch : corner + low * pitch + 8 * half;
+  const auto shared = static_cast<unsigned>(__cvta_generic_to_shared(row));
+  FragmentB b = {};
+  if constexpr (kTransposed)
+    asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0, %1}, [%2];"
+                 : "=r"(b.v[0][0]), "=r"(b.v[0][1])
+                 : "r"(shared)
+                 : "memory");
+  else
+    asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0, %1}, [%2];"
+                 : "=r"(b.v[0][0]), "=r"(b.v[0][1])
+                 : "r"(shared)
+                 : "memory");
+  return b;
+}
+
 /// d += a b
 __device__ inline void multiply_add(float (&d)[4], const FragmentA& a, const std::uint32_t (&b)[2]) {
   asm volatile(

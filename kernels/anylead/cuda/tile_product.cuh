@@ -1,13 +1,13 @@
 // Products of matrices, a tile of the result per block, in plain arithmetic: float and double.
 //
-// 256 threads as 16 x 16 hold 16 kTM x 16 kTN sums, kTM x kTN each in registers (8 x 8 of float: 128 x 128, 4 x 4: 64 x 64).
+// 256 threads as 16 x 16 hold kSide x kSide sums in registers: 8 x 8 each of 128 x 128 (float), or 4 x 4 each of 64 x 64.
 // Steps of 16 terms: both operands lie in shared memory as [term][row], in two stages, so that the copies of the next step are
 // under way during the products of this one; a barrier per step. Copies move single numbers (cp.async of 4 or 8 bytes): any
 // alignment, and no more instructions than a tenth of the products. Eight neighbouring terms of a row, a sector of float, come
 // with four rows in a warp's copy, which makes the transposed store free of bank conflicts.
 //
-// Shared memory: 2 x 16 x (16 (kTM + kTN) + 8) numbers, 33.8 KB at 128 x 128 of float. Per step and thread 4 loads of 16 bytes
-// for each term: 16 terms x 64 FMA against 64 loads. Bound: FMA.
+// Shared memory: 2 x 2 x 16 x (kSide + 4) numbers, 33.8 KB at 128 x 128 of float. A thread has 4 loads of 16 bytes for each
+// term, against 64 FMA. Bound: FMA.
 #pragma once
 
 #include <anylead/cuda/async.cuh>
@@ -20,16 +20,6 @@ namespace {
 
 constexpr int kProductThreads = 256;
 constexpr int kDepth = 16;  // terms of a step
-
-template <class T, int kTM, int kTN>
-struct Tile {
-  static constexpr int kRows = 16 * kTM, kCols = 16 * kTN;
-  static constexpr int kRowPitch = kRows + 4, kColPitch = kCols + 4;  // eight terms of four rows lie in 32 banks
-  static constexpr int kStage = kDepth * (kRowPitch + kColPitch);
-  static constexpr int kShared = 2 * kStage;  ///< numbers
-  static constexpr int kSliceRows = 64;       ///< of the result, in shared memory at a time
-  static_assert(kSliceRows * kCols <= kShared && kRows % kSliceRows == 0 && kProductThreads % kCols == 0);
-};
 
 /// Copies 16 columns of kRows rows per call, those of the next step: the rows are rows of the tile, the columns its terms.
 /// Offsets within a tile have 32 bits: a segment may have 2^30 numbers.
@@ -147,65 +137,81 @@ class ColumnLoader {
   int tap_, left_, t_;
 };
 
-/// sum += products of `terms` terms; load_a(stage), load_b(stage) copy the next 16 of them.
-template <class T, int kTM, int kTN, class LoadA, class LoadB>
-__device__ void tile_product(T (&sum)[kTM][kTN], T* shared, int terms, LoadA&& load_a, LoadB&& load_b) {
-  using Shape = Tile<T, kTM, kTN>;
-  const int steps = (terms + kDepth - 1) / kDepth;
-  const int ty = threadIdx.x / 16, tx = threadIdx.x % 16;
-  const auto load = [&](int step) {
-    T* stage = shared + step % 2 * Shape::kStage;
-    load_a(stage);
-    load_b(stage + kDepth * Shape::kRowPitch);
-    commit_copies();
+/// The sums of a tile.
+template <class T, int kSize>
+class PlainTile {
+ public:
+  using Value = T;
+  using Sum = T;
+  static constexpr int kSide = kSize, kPitch = kSide + 4;  // eight terms of four rows lie in 32 banks
+  static constexpr int kBlocks = sizeof(T) == 4 ? 2 : 1;   ///< of a processor at a time, at least
+  using Rows = RowLoader<T, kSide, kPitch>;
+  using PlainRows = PlainLoader<T, kSide, kPitch>;
+  using Columns = ColumnLoader<T, kSide, kPitch>;
+  struct alignas(16) Shared {
+    T v[2][2][kDepth][kPitch];
   };
-  if (steps > 0) load(0);
-  for (int step = 0; step < steps; ++step) {
-    await_copies<0>();
-    __syncthreads();  // this step has arrived, and nobody reads the other stage any more
-    if (step + 1 < steps) load(step + 1);
-    const T* a = shared + step % 2 * Shape::kStage + 4 * ty;
-    const T* b = shared + step % 2 * Shape::kStage + kDepth * Shape::kRowPitch + 4 * tx;
-#pragma unroll
-    for (int k = 0; k < kDepth; ++k) {
-      Four<T> u[kTM / 4], v[kTN / 4];
-#pragma unroll
-      for (int i = 0; i < kTM / 4; ++i) u[i] = four(a + k * Shape::kRowPitch + 64 * i);
-#pragma unroll
-      for (int j = 0; j < kTN / 4; ++j) v[j] = four(b + k * Shape::kColPitch + 64 * j);
-#pragma unroll
-      for (int i = 0; i < kTM; ++i)
-#pragma unroll
-        for (int j = 0; j < kTN; ++j) sum[i][j] += u[i / 4].v[i % 4] * v[j / 4].v[j % 4];
-    }
-  }
-}
 
-/// Calls f(row, col, value) for the sums of a tile, whole rows by neighbouring threads; a thread keeps to one column, its rows
-/// rise. All threads of the block take part.
-template <class T, int kTM, int kTN, class F>
-__device__ void for_each_sum(const T (&sum)[kTM][kTN], T* shared, F&& f) {
-  using Shape = Tile<T, kTM, kTN>;
-  const int ty = threadIdx.x / 16, tx = threadIdx.x % 16;
-  constexpr int kStep = kProductThreads / Shape::kCols;
+  /// Adds the products of `terms` terms; load_a(stage), load_b(stage) copy the next 16 of them.
+  template <class LoadA, class LoadB>
+  __device__ void multiply(Shared& shared, int terms, LoadA&& load_a, LoadB&& load_b) {
+    const int steps = (terms + kDepth - 1) / kDepth;
+    const auto load = [&](int step) {
+      load_a(&shared.v[step % 2][0][0][0]);
+      load_b(&shared.v[step % 2][1][0][0]);
+      commit_copies();
+    };
+    if (steps > 0) load(0);
+    for (int step = 0; step < steps; ++step) {
+      await_copies<0>();
+      __syncthreads();  // this step has arrived, and nobody reads the other stage any more
+      if (step + 1 < steps) load(step + 1);
+      const T* a = &shared.v[step % 2][0][0][threadIdx.x / 16 * 4];
+      const T* b = &shared.v[step % 2][1][0][threadIdx.x % 16 * 4];
 #pragma unroll
-  for (int slice = 0; slice < kTM / 4; ++slice) {
-    __syncthreads();
+      for (int k = 0; k < kDepth; ++k) {
+        Four<T> u[kOwn / 4], v[kOwn / 4];
 #pragma unroll
-    for (int i = 0; i < 4; ++i)
+        for (int i = 0; i < kOwn / 4; ++i) u[i] = four(a + k * kPitch + 64 * i);
 #pragma unroll
-      for (int j = 0; j < kTN / 4; ++j) {
-        const T* own = sum[4 * slice + i] + 4 * j;
-        four(shared + (4 * ty + i) * Shape::kCols + 4 * tx + 64 * j) = {{own[0], own[1], own[2], own[3]}};
+        for (int j = 0; j < kOwn / 4; ++j) v[j] = four(b + k * kPitch + 64 * j);
+#pragma unroll
+        for (int i = 0; i < kOwn; ++i)
+#pragma unroll
+          for (int j = 0; j < kOwn; ++j) sum_[i][j] += u[i / 4].v[i % 4] * v[j / 4].v[j % 4];
       }
-    __syncthreads();
-#pragma unroll 1
-    for (int r = threadIdx.x / Shape::kCols; r < Shape::kSliceRows; r += kStep) {
-      const int col = threadIdx.x % Shape::kCols;
-      f(slice * Shape::kSliceRows + r, col, shared[r * Shape::kCols + col]);
     }
   }
-}
+
+  /// Calls f(row, col, sum) for the whole tile: a thread keeps to column threadIdx.x % kSide, its rows rise, neighbours are in
+  /// the same row. All threads of the block take part.
+  template <class F>
+  __device__ void for_each(Shared& shared, F&& f) const {
+    T* slice = &shared.v[0][0][0][0];
+    static_assert(sizeof(Shared) >= sizeof(T) * kSliceRows * kSide);
+#pragma unroll
+    for (int s = 0; s < kSide / kSliceRows; ++s) {
+      __syncthreads();
+#pragma unroll
+      for (int i = 0; i < 4; ++i)
+#pragma unroll
+        for (int j = 0; j < kOwn; j += 4) {
+          const T* own = sum_[4 * s + i] + j;
+          four(slice + (threadIdx.x / 16 * 4 + i) * kSide + threadIdx.x % 16 * 4 + 16 * j) = {{own[0], own[1], own[2], own[3]}};
+        }
+      __syncthreads();
+#pragma unroll 1
+      for (int r = threadIdx.x / kSide; r < kSliceRows; r += kProductThreads / kSide)
+        f(s * kSliceRows + r, static_cast<int>(threadIdx.x % kSide), slice[r * kSide + threadIdx.x % kSide]);
+    }
+  }
+
+ private:
+  static constexpr int kOwn = kSide / 16;  // rows and columns of a thread
+  static constexpr int kSliceRows = 64;    // of the result, in shared memory at a time
+
+  T sum_[kOwn][kOwn] = {};
+};
 
 }  // namespace
 }  // namespace anylead::cuda_ops
