@@ -45,22 +45,24 @@ constexpr int kKeyOrScoreNumbers = (Tile::kKeys * Tile::kStride > Tile::kQueries
                                        ? Tile::kKeys* Tile::kStride
                                        : Tile::kQueries* Tile::kScoreStride;
 
-/// The dropout factors of elements first, first + 16, .. of the stream, one call each.
-struct DropoutSteps {
-  const Dropout& dropout;
-  std::uint64_t number;
-  PhiloxBlock block = {};
-  bool fresh = true;
-
-  __device__ float next() {
-    const unsigned word = number / 16 % 4;
-    if (fresh || word == 0) block = dropout.stream.block(number / 64 * 16 + number % 16);
-    fresh = false;
-    number += 16;
-    const std::uint32_t low = word == 0 ? block.word[0] : block.word[1], high = word == 2 ? block.word[2] : block.word[3];
-    return dropout.factor_of(word < 2 ? low : high);
+/// The dropout factors of elements number, number + 16, .. of the stream: they lie in consecutive words of few Philox blocks.
+template <int kCount, class T>
+__device__ void dropout_factors(T (&factors)[kCount], const Dropout& dropout, std::uint64_t number) {
+  constexpr int kBlocks = (kCount + 2) / 4 + 1;
+  std::uint32_t words[4 * kBlocks];
+#pragma unroll
+  for (int i = 0; i < kBlocks; ++i) {
+    const PhiloxBlock block = dropout.stream.block(number / 64 * 16 + number % 16 + 16 * i);
+#pragma unroll
+    for (int w = 0; w < 4; ++w) words[4 * i + w] = block.word[w];
   }
-};
+  const unsigned first = number / 16 % 4;  // word of the first element: 0 .. 3, brought to the front in two moves
+#pragma unroll
+  for (int w = 0; w < kCount + 2; ++w)
+    if (first % 2 != 0) words[w] = words[w + 1];
+#pragma unroll
+  for (int w = 0; w < kCount; ++w) factors[w] = T(dropout.factor_of(first >= 2 ? words[w + 2] : words[w]));
+}
 
 /// Whether key j counts in segment b.
 __device__ inline bool is_key(AttentionDims d, const Flag* padding, Index b, Index j) {
@@ -115,16 +117,23 @@ __global__ __launch_bounds__(kTileThreads, 2) void attention_forward_kernel(Atte
       total[r] *= shrink;
 #pragma unroll
       for (int c = 0; c < Own::kCount; ++c) o[r][c] *= shrink;
-      const Index row = i * d.time + first + r * kTileSide + threadIdx.y;
-      DropoutSteps factors = {dropout, static_cast<std::uint64_t>(row * d.time + from + threadIdx.x)};
 #pragma unroll
       for (int c = 0; c < Tile::kKeysPerThread; ++c) {
-        T p = std::exp(s[r][c] - shift);
+        const T p = std::exp(s[r][c] - shift);
         total[r] += p;
-        if (dropout.p != 0) p *= T(factors.next());
         scores[(r * kTileSide + threadIdx.y) * Tile::kScoreStride + c * kTileSide + threadIdx.x] = p;
       }
     }
+    if (dropout.p != 0)
+#pragma unroll 1  // registers
+      for (int own = threadIdx.y; own < Tile::kQueries; own += kTileSide) {
+        T factors[Tile::kKeysPerThread];
+        const Index number = (i * d.time + first + own) * d.time + from + threadIdx.x;
+        dropout_factors(factors, dropout, static_cast<std::uint64_t>(number));
+#pragma unroll
+        for (int c = 0; c < Tile::kKeysPerThread; ++c)
+          scores[own * Tile::kScoreStride + c * kTileSide + threadIdx.x] *= factors[c];
+      }
     await_copies<0>();
     __syncthreads();
     multiply_columns<Tile::kKeys, kWidth, Tile::kScoreStride, Tile::kStride>(o, scores, values);
@@ -159,36 +168,44 @@ __global__ __launch_bounds__(kTileThreads, sizeof(T) == 4 && kWidth <= 64 ? 2 : 
   T* const scores = dys + Tile::kQueries * Tile::kStride;           // [queries, keys]: P o M
   T* const dscores = scores + Tile::kQueries * Tile::kScoreStride;  // [queries, keys]: dS
   const Index i = blockIdx.x, b = i / d.heads, stride = d.heads * d.head_width;
+  const int time = static_cast<int>(d.time), head_width = static_cast<int>(d.head_width);  // half the registers of an Index
   const Index segment = b * d.time * stride + i % d.heads * d.head_width;
-  for (Index from = 0; from < d.time; from += Tile::kKeys) {
+  for (int from = 0; from < time; from += Tile::kKeys) {
     const Index at = segment + from * stride;
     __syncthreads();  // the tiles before have been used
-    load_tile<Tile::kKeys, kWidth, Tile::kStride>(keys, k + at, stride, d.time - from, d.head_width);
-    load_tile<Tile::kKeys, kWidth, Tile::kStride>(values, v + at, stride, d.time - from, d.head_width);
+    load_tile<Tile::kKeys, kWidth, Tile::kStride>(keys, k + at, stride, time - from, head_width);
+    load_tile<Tile::kKeys, kWidth, Tile::kStride>(values, v + at, stride, time - from, head_width);
     commit_copies();
     bool counts[Tile::kKeysPerThread];
 #pragma unroll
     for (int c = 0; c < Tile::kKeysPerThread; ++c) counts[c] = is_key(d, padding, b, from + c * kTileSide + threadIdx.x);
     T own_dk[Tile::kKeysPerThread][Own::kCount] = {}, own_dv[Tile::kKeysPerThread][Own::kCount] = {};
-    for (Index first = 0; first < d.time; first += Tile::kQueries) {
+    for (int first = 0; first < time; first += Tile::kQueries) {
       const Index here = segment + first * stride;
       __syncthreads();
-      load_tile<Tile::kQueries, kWidth, Tile::kStride>(queries, q + here, stride, d.time - first, d.head_width);
-      load_tile<Tile::kQueries, kWidth, Tile::kStride>(dys, dy + here, stride, d.time - first, d.head_width);
+      load_tile<Tile::kQueries, kWidth, Tile::kStride>(queries, q + here, stride, time - first, head_width);
+      load_tile<Tile::kQueries, kWidth, Tile::kStride>(dys, dy + here, stride, time - first, head_width);
       commit_copies();
       await_copies<0>();
       __syncthreads();
-      T s[Tile::kRows][Tile::kKeysPerThread] = {}, dp[Tile::kRows][Tile::kKeysPerThread] = {};
-      multiply_rows<kWidth, Tile::kStride, Tile::kStride>(s, queries, keys);
-      multiply_rows<kWidth, Tile::kStride, Tile::kStride>(dp, dys, values);
+      const auto keep_product = [&](T* to, const T* rows, const T* columns) {
+        T s[Tile::kRows][Tile::kKeysPerThread] = {};
+        multiply_rows<kWidth, Tile::kStride, Tile::kStride>(s, rows, columns);
 #pragma unroll
-      for (int r = 0; r < Tile::kRows; ++r) {
-        const int own = r * kTileSide + threadIdx.y;
-        const Index row = first + own, number = i * d.time + row;
-        const bool is_row = row < d.time;
+        for (int r = 0; r < Tile::kRows; ++r)
+#pragma unroll
+          for (int c = 0; c < Tile::kKeysPerThread; ++c)
+            to[(r * kTileSide + threadIdx.y) * Tile::kScoreStride + c * kTileSide + threadIdx.x] = s[r][c];
+      };
+      keep_product(scores, queries, keys);
+      keep_product(dscores, dys, values);
+#pragma unroll 1  // registers
+      for (int own = threadIdx.y; own < Tile::kQueries; own += kTileSide) {
+        const Index number = i * d.time + first + own;
+        const bool is_row = first + own < time;
         T along = 0;
         if (from == 0) {
-          for (Index c = threadIdx.x; is_row && c < d.head_width; c += kTileSide)
+          for (int c = threadIdx.x; is_row && c < head_width; c += kTileSide)
             along += dys[own * Tile::kStride + c] * y[here + own * stride + c];
           along = row_threads_sum(along);
           if (is_row && threadIdx.x == 0) delta[number] = along;
@@ -196,14 +213,15 @@ __global__ __launch_bounds__(kTileThreads, sizeof(T) == 4 && kWidth <= 64 ? 2 : 
           along = delta[number];
         }
         const T shift = is_row ? logsum[number] : T(0);
-        DropoutSteps factors = {dropout, static_cast<std::uint64_t>(number * d.time + from + threadIdx.x)};
+        T factors[Tile::kKeysPerThread];
+        if (dropout.p != 0) dropout_factors(factors, dropout, static_cast<std::uint64_t>(number * d.time + from + threadIdx.x));
 #pragma unroll
         for (int c = 0; c < Tile::kKeysPerThread; ++c) {
-          const T p = is_row ? std::exp((counts[c] ? s[r][c] * factor : T(-HUGE_VAL)) - shift) : T(0);
-          const T m = dropout.p != 0 ? T(factors.next()) : T(1);
           const int place = own * Tile::kScoreStride + c * kTileSide + threadIdx.x;
+          const T p = is_row ? std::exp((counts[c] ? scores[place] * factor : T(-HUGE_VAL)) - shift) : T(0);
+          const T m = dropout.p != 0 ? factors[c] : T(1);
           scores[place] = p * m;
-          dscores[place] = p * (dp[r][c] * m - along) * factor;
+          dscores[place] = p * (dscores[place] * m - along) * factor;
         }
       }
       __syncthreads();
@@ -216,8 +234,8 @@ __global__ __launch_bounds__(kTileThreads, sizeof(T) == 4 && kWidth <= 64 ? 2 : 
 #pragma unroll
       for (int r = 0; r < Tile::kRows; ++r) {
         const int own = r * kTileSide + threadIdx.y;
-        if (first + own < d.time)
-          Own::deliver(dq.data + here + own * stride, from > 0 || dq.accumulates(), own_dq[r], d.head_width, packed);
+        if (first + own < time)
+          Own::deliver(dq.data + here + own * stride, from > 0 || dq.accumulates(), own_dq[r], head_width, packed);
       }
     }
     const auto deliver_keys = [&](Grad<T> to, const T(&own)[Tile::kKeysPerThread][Own::kCount]) {
@@ -226,7 +244,7 @@ __global__ __launch_bounds__(kTileThreads, sizeof(T) == 4 && kWidth <= 64 ? 2 : 
 #pragma unroll
       for (int r = 0; r < Tile::kKeysPerThread; ++r) {
         const int key = r * kTileSide + threadIdx.y;
-        if (from + key < d.time) Own::deliver(to.data + at + key * stride, to.accumulates(), own[r], d.head_width, packed);
+        if (from + key < time) Own::deliver(to.data + at + key * stride, to.accumulates(), own[r], head_width, packed);
       }
     };
     deliver_keys(dk, own_dk);

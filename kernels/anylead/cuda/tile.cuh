@@ -37,7 +37,7 @@ __device__ Pack<T, kCount> load_pack(const T* p) {
 
 /// Whether rows `stride` apart can be moved 16 bytes at a time.
 template <class T>
-__device__ bool can_pack(const T* p, Index stride, Index width) {
+__device__ bool can_pack(const T* p, Index stride, int width) {
   return (reinterpret_cast<std::uintptr_t>(p) | static_cast<std::uintptr_t>(stride * sizeof(T)) |
           static_cast<std::uintptr_t>(width * sizeof(T))) %
              16 ==
@@ -47,16 +47,18 @@ __device__ bool can_pack(const T* p, Index stride, Index width) {
 /// Starts to copy `rows` rows of `width` numbers to a tile [kRows, kWidth], rows kStride apart; zeros beside them. All threads
 /// of the block; complete after await_copies and __syncthreads.
 template <int kRows, int kWidth, int kStride, class T>
-__device__ void load_tile(T* tile, const T* from, Index stride, Index rows, Index width) {
+__device__ void load_tile(T* tile, const T* from, Index stride, int rows, int width) {
   const int thread = threadIdx.y * kTileSide + threadIdx.x;
   const auto copy = [&]<class P>(P*) {
-    constexpr int kSize = sizeof(P) / sizeof(T), kPieces = kWidth / kSize;
-#pragma unroll 4
-    for (int i = thread; i < kRows * kPieces; i += kTileThreads) {
-      const int r = i / kPieces, c = i % kPieces * kSize;
+    constexpr int kSize = sizeof(P) / sizeof(T), kPieces = kWidth / kSize, kStep = kTileThreads / kPieces;
+    static_assert(kStep * kPieces == kTileThreads);
+    const int c = thread % kPieces * kSize;
+    const T* own = from + thread / kPieces * stride + c;
+    T* to = tile + thread / kPieces * kStride + c;
+#pragma unroll 1  // nothing waits for a copy
+    for (int r = thread / kPieces; r < kRows; r += kStep, own += kStep * stride, to += kStep * kStride) {
       const bool inside = r < rows && c < width;
-      copy_async(reinterpret_cast<P*>(tile + r * kStride + c),
-                 reinterpret_cast<const P*>(inside ? from + r * stride + c : from), inside);
+      copy_async(reinterpret_cast<P*>(to), reinterpret_cast<const P*>(inside ? own : from), inside);
     }
   };
   if (can_pack(from, stride, width))
@@ -70,7 +72,7 @@ template <int kDepth, int kStrideA, int kStrideB, class T, int kRows, int kCols>
 __device__ void multiply_rows(T (&s)[kRows][kCols], const T* a, const T* b) {
   a += threadIdx.y * kStrideA;
   b += threadIdx.x * kStrideB;
-#pragma unroll 2
+#pragma unroll 1  // registers; a step has work enough
   for (int k = 0; k < kDepth; k += kPack<T>) {
     Pack<T, kPack<T>> u[kRows];
 #pragma unroll
@@ -104,7 +106,7 @@ struct Columns {
   }
 
   /// The same from a row [width] that need not be a tile's; packed: it can be moved in packs.
-  __device__ static void read(T (&to)[kCount], const T* row, Index width, bool packed) {
+  __device__ static void read(T (&to)[kCount], const T* row, int width, bool packed) {
 #pragma unroll
     for (int c = 0; c < kCount; c += kSize) {
       const int at = first(c);
@@ -120,7 +122,7 @@ struct Columns {
   }
 
   /// Delivers the thread's numbers of a row [width]; packed: the row can be moved in packs.
-  __device__ static void deliver(T* row, bool add, const T (&v)[kCount], Index width, bool packed) {
+  __device__ static void deliver(T* row, bool add, const T (&v)[kCount], int width, bool packed) {
 #pragma unroll
     for (int c = 0; c < kCount; c += kSize) {
       const int at = first(c);
@@ -144,7 +146,7 @@ template <int kDepth, int kWidth, int kStrideP, int kStrideX, class T, int kRows
 __device__ void multiply_columns(T (&o)[kRows][Columns<T, kWidth>::kCount], const T* p, const T* x) {
   using Own = Columns<T, kWidth>;
   p += threadIdx.y * kStrideP;
-#pragma unroll(kRows * Own::kCount > 32 ? 1 : 2)  // registers
+#pragma unroll(kRows* Own::kCount > 32 ? 1 : 2)  // registers
   for (int k = 0; k < kDepth; k += kPack<T>) {
     Pack<T, kPack<T>> u[kRows];
 #pragma unroll
@@ -166,7 +168,7 @@ template <int kDepth, int kWidth, int kStrideP, int kStrideX, class T, int kRows
 __device__ void multiply_transposed(T (&o)[kRows][Columns<T, kWidth>::kCount], const T* p, const T* x) {
   using Own = Columns<T, kWidth>;
   p += threadIdx.y;
-#pragma unroll 4
+#pragma unroll 2
   for (int k = 0; k < kDepth; ++k) {
     T v[Own::kCount];
     Own::load(v, x + k * kStrideX);
