@@ -38,6 +38,18 @@ def unnamed_regions(code):
         yield match.start(), i
 
 
+KERNEL = re.compile(r"\b__global__\b([^;{]*?)\b(\w+)\s*\((?=[^()]*(?:\([^()]*\)[^()]*)*\)\s*\{)")
+
+
+def kernels_of(path):
+    """Names of the kernels that a file defines, itself or through the .cuh it includes."""
+    code = without_comments(path.read_text(encoding="utf-8"))
+    names = {match[2] for match in KERNEL.finditer(code)}
+    for target in re.findall(r"#\s*include\s*<(anylead/cuda/\w+\.cuh)>", code):
+        names |= kernels_of(KERNELS / target)
+    return names
+
+
 def check(path):
     name = path.relative_to(ROOT).as_posix()
     text = path.read_text(encoding="utf-8")
@@ -65,7 +77,7 @@ def check(path):
 
     unnamed = list(unnamed_regions(code))
     kernels = set()
-    for match in re.finditer(r"\b__global__\b([^;{]*?)\b(\w+)\s*\((?=[^()]*(?:\([^()]*\)[^()]*)*\)\s*\{)", code):
+    for match in KERNEL.finditer(code):
         place = f"{name}:{line(match.start())}"
         kernels.add(match[2])
         if not match[2].endswith("_kernel"):
@@ -77,12 +89,13 @@ def check(path):
     if len(kernels) != len(re.findall(r"\b__global__\b", code)):
         yield f"{name}: a kernel that this script cannot read, or two of one name"
 
+    in_reach = kernels_of(path)
     for match in re.finditer(r'\blaunch\(\s*\w+,\s*"(\w+)",\s*(\w+)', code):
         place = f"{name}:{line(match.start())}"
         if match[2] != match[1] + "_kernel":
             yield f'{place}: {match[2]} is started under the name "{match[1]}"'
-        if match[2] not in kernels:
-            yield f"{place}: {match[2]} is started in another file than defines it"
+        if match[2] not in in_reach:
+            yield f"{place}: {match[2]} is started in another translation unit than defines it"
 
 
 def main():

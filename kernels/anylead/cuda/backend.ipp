@@ -28,10 +28,7 @@ void* allocate(const Exec& exec, std::size_t bytes) {
 /// Waits for the device, which may still work on the block. Called by destructors: an error shows in the next call.
 void release(const Exec&, void* data, std::size_t) { cudaFree(data); }
 
-void copy_from_host(const Exec& exec, void* to, const void* from, std::size_t bytes) {
-  const OnDevice guard(exec);
-  context(exec).staging.upload(exec, to, from, bytes);
-}
+void copy_from_host(const Exec& exec, void* to, const void* from, std::size_t bytes) { upload(exec, to, from, bytes); }
 
 void copy_to_host(const Exec& exec, void* to, const void* from, std::size_t bytes) { read_back(exec, to, from, bytes); }
 

@@ -7,7 +7,6 @@
 #include <memory>
 #include <mutex>
 #include <type_traits>
-#include <vector>
 
 #include <anylead/core/storage.hpp>
 #include <anylead/cuda/gemm.hpp>
@@ -62,13 +61,9 @@ struct Context {
   MemoryPool pool;
   Staging staging;
 
-  std::mutex table_mutex;
-  std::vector<char> table_host;  // what the device's copy holds
-  std::shared_ptr<const void> table;
-
   std::mutex gemm_mutex;
   cublasLtHandle_t blas = nullptr;
-  Storage blas_workspace;
+  void* blas_workspace = nullptr;  // not of the pool: it stays
   std::map<GemmKey, GemmPlan> plans;
 };
 

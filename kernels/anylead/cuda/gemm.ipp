@@ -103,7 +103,7 @@ void gemm(const Exec& exec, const Gemm<T>& g) {
   const TraceRange range("product");
   Context& own = context(exec);
   const std::lock_guard lock(own.gemm_mutex);
-  if (!own.blas_workspace.data()) own.blas_workspace = Storage(device_of(exec), kBlasWorkspace);
+  if (!own.blas_workspace) own.blas_workspace = device_of(exec).backend().allocate(exec, kBlasWorkspace);
   if (!own.blas) check(cublasLtCreate(&own.blas), "cublasLtCreate");
   const auto bytes = [](Index elements) { return static_cast<std::size_t>(elements) * sizeof(T); };
   std::size_t align_c = alignment(g.c, g.batch > 1 ? bytes(g.stride_c) : 0);
@@ -137,9 +137,9 @@ void gemm(const Exec& exec, const Gemm<T>& g) {
     add_rows(exec, g);
     accumulate = true;
   }
-  const cublasStatus_t status = cublasLtMatmul(own.blas, plan.product.get(), &one, g.b, plan.b.get(), g.a, plan.a.get(),
-                                               accumulate ? &one : &zero, g.c, plan.c.get(), g.c, plan.c.get(), &plan.algorithm,
-                                               own.blas_workspace.data(), kBlasWorkspace, stream_of(exec));
+  const cublasStatus_t status =
+      cublasLtMatmul(own.blas, plan.product.get(), &one, g.b, plan.b.get(), g.a, plan.a.get(), accumulate ? &one : &zero, g.c,
+                     plan.c.get(), g.c, plan.c.get(), &plan.algorithm, own.blas_workspace, kBlasWorkspace, stream_of(exec));
   if (status != CUBLAS_STATUS_SUCCESS) check(status, describe(g));
   if (waits_for_kernels())
     if (const cudaError_t failed = cudaStreamSynchronize(stream_of(exec))) check(failed, describe(g));

@@ -5,7 +5,6 @@
 #include <cuda_runtime_api.h>
 
 #include <cstddef>
-#include <memory>
 #include <string_view>
 
 #include <anylead/core/dims.hpp>
@@ -63,7 +62,8 @@ bool waits_for_kernels();
 void report_left(cudaError_t, std::string_view what);
 
 /// Device memory for one pass: uninitialised, taken from the pool of the stream and returned to it when the pass has been
-/// launched. What the stream runs later may get the same memory.
+/// launched. What the stream runs later may get the same memory. Sizes are rounded up to powers of two, at least 64 KiB: passes
+/// whose sizes change from step to step, with what is masked, find the same blocks.
 class Workspace {
  public:
   Workspace(const Exec&, std::size_t bytes);
@@ -88,9 +88,8 @@ class WorkspaceOf {
   Workspace memory_;
 };
 
-/// A copy of host bytes in device memory, for tables that kernels read; hold it until they are launched. The last table of each
-/// stream is kept: asking for the same content again copies nothing.
-std::shared_ptr<const void> device_table(const Exec&, const void* host, std::size_t bytes);
+/// Host bytes to device memory, in the order of the stream; the host's copy may change at once.
+void upload(const Exec&, void* to, const void* from, std::size_t bytes);
 
 /// Small results for the host, which waits for them.
 void read_back(const Exec&, void* to, const void* from, std::size_t bytes);

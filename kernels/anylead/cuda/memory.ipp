@@ -1,3 +1,4 @@
+#include <bit>
 #include <cstring>
 #include <memory>
 #include <utility>
@@ -47,7 +48,8 @@ void Staging::upload(const Exec& exec, void* to, const void* from, std::size_t b
 }
 
 Workspace::Workspace(const Exec& exec, std::size_t bytes) {
-  MemoryPool::Block* block = context(exec).pool.take(device_of(exec), bytes);
+  constexpr std::size_t smallest = std::size_t{64} << 10;
+  MemoryPool::Block* block = context(exec).pool.take(device_of(exec), std::bit_ceil(bytes < smallest ? smallest : bytes));
   block_ = block;
   data_ = block->data;
 }
@@ -57,18 +59,9 @@ Workspace::~Workspace() {
   memory_pool(block->device).give_back(block);
 }
 
-std::shared_ptr<const void> device_table(const Exec& exec, const void* host, std::size_t bytes) {
+void upload(const Exec& exec, void* to, const void* from, std::size_t bytes) {
   const OnDevice guard(exec);
-  Context& own = context(exec);
-  const std::lock_guard lock(own.table_mutex);
-  if (own.table && own.table_host.size() == bytes && std::memcmp(own.table_host.data(), host, bytes) == 0) return own.table;
-  // memory of its own: another thread may be about to launch with the former table
-  const auto storage = std::make_shared<Storage>(device_of(exec), bytes);
-  own.staging.upload(exec, storage->data(), host, bytes);
-  const char* from = static_cast<const char*>(host);
-  own.table_host.assign(from, from + bytes);
-  own.table = std::shared_ptr<const void>(storage, storage->data());
-  return own.table;
+  context(exec).staging.upload(exec, to, from, bytes);
 }
 
 void read_back(const Exec& exec, void* to, const void* from, std::size_t bytes) {

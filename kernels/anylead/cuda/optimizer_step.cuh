@@ -1,16 +1,12 @@
 // Gradient norm and Adam (Kingma and Ba 2015, section 2; Loshchilov and Hutter 2019) over all tensors of a model at once.
 // Contracts and formulas: core/op_table.hpp.
 //
-// The tensors are a table in device memory, uploaded when it changes (launch.hpp: device_table). Their elements are cut into
-// chunks of 4096, a block each; a block finds its tensor by bisection. Norm: sums of a chunk's squares, in T for 16 elements of
-// a thread and in double above, then one block adds up the chunks. Three launches a step. Bound: bandwidth, 7 numbers per
-// element.
+// The tensors are a table that is uploaded through page-locked memory, some kilobytes. Their elements are cut into chunks of
+// 4096, a block each; a block finds its tensor by bisection. Norm: sums of a chunk's squares, in T for 16 elements of a thread
+// and in double above, then one block adds up the chunks. Three launches a step. Bound: bandwidth, 7 numbers per element.
 #pragma once
 
 #include <cmath>
-#include <cstring>
-#include <memory>
-#include <utility>
 #include <vector>
 
 #include <anylead/cuda/launch.cuh>
@@ -37,36 +33,26 @@ struct AdamTable {
   Index count, chunks;
 };
 
-/// The table of a call, and what keeps it until the kernels are launched.
+/// Entries of the tensors, and the number of chunks. Zero-sized tensors have none.
 template <class T>
-struct HeldTable {
-  std::shared_ptr<const void> memory;
-  AdamTable<T> table;
-};
-
-template <class T>
-HeldTable<T> adam_table(const Exec& exec, const AdamSegment<T>* segments, Index count) {
-  std::vector<AdamEntry<T>> entries(static_cast<std::size_t>(count));
-  const std::size_t bytes = entries.size() * sizeof(AdamEntry<T>);
-  if (bytes > 0) std::memset(static_cast<void*>(entries.data()), 0, bytes);  // padding too: tables are compared as bytes
+struct AdamList {
+  std::vector<AdamEntry<T>> entries;
   Index chunks = 0;
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    const AdamSegment<T>& s = segments[i];
-    AdamSegment<T>& to = entries[i].segment;
-    to.value = s.value;
-    to.grad = s.grad;
-    to.mean = s.mean;
-    to.square = s.square;
-    to.count = s.count;
-    to.decays = s.decays;
-    entries[i].first_chunk = chunks;
-    chunks += pieces(s.count, kAdamChunk);
+
+  AdamList(const AdamSegment<T>* segments, Index count) {
+    for (Index i = 0; i < count; ++i) {
+      if (segments[i].count > 0) entries.push_back({segments[i], chunks});
+      chunks += pieces(segments[i].count, kAdamChunk);
+    }
   }
-  if (chunks == 0) return {nullptr, {nullptr, count, 0}};
-  auto memory = device_table(exec, entries.data(), bytes);
-  const auto* on_device = static_cast<const AdamEntry<T>*>(memory.get());
-  return {std::move(memory), {on_device, count, chunks}};
-}
+  Index bytes() const { return static_cast<Index>(entries.size() * sizeof(AdamEntry<T>)); }
+
+  /// In device memory.
+  AdamTable<T> upload_to(const Exec& exec, void* memory) const {
+    upload(exec, memory, entries.data(), entries.size() * sizeof(AdamEntry<T>));
+    return {static_cast<const AdamEntry<T>*>(memory), static_cast<Index>(entries.size()), chunks};
+  }
+};
 
 /// The tensor of this block, and its elements in it.
 template <class T>
@@ -158,9 +144,10 @@ __global__ __launch_bounds__(kElementThreads) void adam_step_kernel(AdamTable<T>
 
 template <Real T>
 double sum_squares(const Exec& exec, const AdamSegment<T>* segments, Index count) {
-  const HeldTable<T> held = adam_table(exec, segments, count);
-  const AdamTable<T>& table = held.table;
-  if (table.chunks == 0) return 0;
+  const AdamList<T> list(segments, count);
+  if (list.chunks == 0) return 0;
+  const WorkspaceOf<char> memory(exec, list.bytes());
+  const AdamTable<T> table = list.upload_to(exec, memory.data());
   const WorkspaceOf<double> sums(exec, table.chunks + 1);
   double* total = sums.data() + table.chunks;
   launch(exec, "gradient_squares", gradient_squares_kernel<T>, {.x = table.chunks, .threads = kElementThreads}, table,
@@ -173,9 +160,10 @@ double sum_squares(const Exec& exec, const AdamSegment<T>* segments, Index count
 
 template <Real T>
 void adam_step(const Exec& exec, AdamDims d, const AdamSegment<T>* segments, Index count) {
-  const HeldTable<T> held = adam_table(exec, segments, count);
-  const AdamTable<T>& table = held.table;
-  if (table.chunks == 0) return;
+  const AdamList<T> list(segments, count);
+  if (list.chunks == 0) return;
+  const WorkspaceOf<char> memory(exec, list.bytes());
+  const AdamTable<T> table = list.upload_to(exec, memory.data());
   launch(exec, "adam_step", adam_step_kernel<T>, {.x = table.chunks, .threads = kElementThreads}, table, AdamConstants<T>(d));
 }
 
