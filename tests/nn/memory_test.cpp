@@ -39,7 +39,7 @@ TEST_CASE("after some steps training allocates nothing, whatever is masked", "[n
       optim::Adam<float> adam(nn::parameters<float>(model), {});
       train(model, adam, 0, 20, padded);
       const auto before = memory_pool(test::test_device()).statistics();
-      train(model, adam, 20, 120, padded);
+      train(model, adam, 20, test::wants_cuda() ? 35 : 120, padded);  // fewer there: it may be a simulator
       const auto after = memory_pool(test::test_device()).statistics();
       CHECK(after.allocations == before.allocations);
       CHECK(after.reserved == before.reserved);
