@@ -1,16 +1,21 @@
 #!/usr/bin/env python3
-"""Fails on an #include that crosses the layers of include/anylead (docs/concepts.md) or names a file that is not there."""
+"""Fails on an #include that crosses the layers of the library (docs/concepts.md) or names a file that is not there.
+
+The host part of the CUDA backend, kernels/, is a layer as include/anylead/cpu is; its kernel files: check_kernels.py.
+"""
 
 import pathlib
 import re
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent / "include"
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+ROOTS = [REPOSITORY / "include", REPOSITORY / "kernels"]
 
 # layer -> layers it may include, beside itself
 ALLOWED = {
     "core": set(),
     "cpu": {"core"},
+    "cuda": {"core"},
     "autograd": {"core"},
     "ops": {"core", "autograd"},
     "nn": {"core", "autograd", "ops"},
@@ -38,14 +43,14 @@ def layer(path):
 
 def main():
     problems = []
-    for file in sorted(ROOT.rglob("*.[hi]pp")):
-        name = file.relative_to(ROOT).as_posix()
-        own = layer(name)
+    for file in sorted(file for root in ROOTS for file in root.rglob("*.[hic]pp")):
+        name = file.relative_to(REPOSITORY).as_posix()
+        own = "cuda" if name.startswith("kernels/") else layer(name.removeprefix("include/"))
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
             match = re.match(r'\s*#\s*include\s*([<"])([^>"]+)', line)
             if not match:
                 continue
-            target, place = match.group(2), f"include/{name}:{number}"
+            target, place = match.group(2), f"{name}:{number}"
             if match.group(1) == '"':
                 problems.append(f"{place}: own headers are included as <anylead/...>")
             if f"<{target}>" in FORBIDDEN:
@@ -54,10 +59,12 @@ def main():
                 problems.append(f"{place}: Eigen is for include/anylead/cpu")
             if not target.startswith("anylead/"):
                 continue
-            if not (ROOT / target).exists():
+            if not any((root / target).exists() for root in ROOTS):
                 problems.append(f"{place}: {target} does not exist")
             other = layer(target)
             if own == "" or other == own:
+                continue
+            if own == "cuda" and target == "anylead/cuda.hpp":
                 continue
             if other == "" and target != "anylead/cpu.hpp":
                 problems.append(f"{place}: a layer includes the umbrella {target}")

@@ -11,6 +11,13 @@ install(EXPORT anylead_targets NAMESPACE anylead:: FILE anylead-targets.cmake DE
 install(TARGETS anylead_io EXPORT anylead_io_targets)
 install(EXPORT anylead_io_targets NAMESPACE anylead:: FILE anylead-io-targets.cmake DESTINATION ${package_folder})
 
+# Apart, so that programs for the CPU need no CUDA toolkit. The kernels come as headers too, for a program's own .cu.
+if(ANYLEAD_HAS_CUDA)
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/kernels/anylead DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  install(TARGETS anylead_cuda EXPORT anylead_cuda_targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(EXPORT anylead_cuda_targets NAMESPACE anylead:: FILE anylead-cuda-targets.cmake DESTINATION ${package_folder})
+endif()
+
 configure_package_config_file(cmake/anylead-config.cmake.in ${PROJECT_BINARY_DIR}/anylead-config.cmake
                               INSTALL_DESTINATION ${package_folder})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/anylead-config-version.cmake COMPATIBILITY SameMinorVersion)

@@ -66,8 +66,8 @@ TEST_CASE("the gradient checker finds a missing gradient, one that is not finite
 }
 
 TEST_CASE("an empty input is checked without an entry", "[autograd]") {
-  const auto result =
-      autograd::check([](Tape<double>&, const Inputs& in) { return ops::gelu(in[0]); }, {Tensor<double>({0, 3}, cpu())});
+  const auto result = autograd::check([](Tape<double>&, const Inputs& in) { return ops::gelu(in[0]); },
+                                      {Tensor<double>({0, 3}, test::test_device())});
   CHECK(result.passed);
   CHECK(result.checked == 0);
 }
@@ -159,7 +159,7 @@ TEMPLATE_TEST_CASE("recomputation gives the same bits as keeping, dropout includ
                                .attention_dropout = 0.1,
                                .activation_dropout = 0.1,
                                .norm_first = norm_first});
-    nn::init(layer, {.seed = 3, .device = cpu()});
+    nn::init(layer, {.seed = 3, .device = test::test_device()});
     const Ctx ctx{.seed = 5, .step = 7, .training = true};
     for (const bool input_trains : {true, false}) {
       std::vector<std::vector<T>> results[2];

@@ -72,7 +72,7 @@ inline std::vector<OpCase> masking() {
   for (const bool backward : {false, true}) {
     for (const LeadMaskDims d : {LeadMaskDims{0, 12, 5}, {1, 1, 1}, {2, 12, 257}, {3, 2, 255}, {2, 15, 31}, {1, 3, 1000}})
       for (const bool masked : {true, false}) all.push_back(lead_mask(d, masked, backward));
-    for (const RowDims d : {RowDims{0, 8}, {1, 1}, {7, 33}, {129, 17}, {5, 65}, {300, 129}})
+    for (const RowDims d : {RowDims{0, 8}, {1, 1}, {7, 33}, {129, 17}, {5, 65}, {300, 129}, {1025, 3}})
       for (const double share : {0.0, 0.4, 1.0})
         for (const bool with_row : {true, false}) all.push_back(mask_rows(d, share, with_row, backward));
     for (const RowDims d : {RowDims{1, 1}, {7, 33}, {129, 17}, {300, 129}, {5, 1000}})

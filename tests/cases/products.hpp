@@ -148,8 +148,16 @@ inline OpCase conv_positional(Conv1dDims d, bool backward) {
 
 inline std::vector<OpCase> linears() {
   std::vector<OpCase> all;
-  for (const LinearDims d :
-       {LinearDims{0, 3, 4}, {1, 1, 1}, {3, 17, 5}, {16, 16, 16}, {33, 7, 65}, {65, 31, 63}, {130, 48, 31}, {7, 300, 9}})
+  for (const LinearDims d : {LinearDims{0, 3, 4},
+                             {1, 1, 1},
+                             {3, 17, 5},
+                             {16, 16, 16},
+                             {33, 7, 65},
+                             {65, 31, 63},
+                             {130, 48, 31},
+                             {7, 300, 9},
+                             {1100, 3, 5},
+                             {3, 0, 4}})
     for (const bool bias : {true, false})
       for (const bool fused : {false, true})
         for (const bool backward : {false, true}) all.push_back(linear(d, bias, fused, backward));

@@ -33,10 +33,18 @@ case $kind in
       echo "component cuda was not refused" >&2
       exit 1
     fi
-    grep -q 'component cuda: version .* has no CUDA backend' <<<"$message" || {
+    grep -q 'component cuda: anylead was built without CUDA' <<<"$message" || {
       echo "$message" >&2
       exit 1
     }
+    ;;
+  find_package_cuda)
+    configure_and_build "$source/tests/consumer/cuda" -DCMAKE_PREFIX_PATH="$prefix"
+    ${ANYLEAD_SIMULATOR:-} "$work/$kind/uses_cuda"
+    ;;
+  cuda_single_file)
+    configure_and_build "$source/tests/consumer/cuda_single_file" -DCMAKE_PREFIX_PATH="$prefix"
+    ${ANYLEAD_SIMULATOR:-} "$work/$kind/brings_kernels"
     ;;
   add_subdirectory)
     configure_and_build "$source/tests/consumer/subdirectory" -DANYLEAD_SOURCE="$source"

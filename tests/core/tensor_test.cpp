@@ -1,3 +1,4 @@
+#include <cstdlib>
 #include <numeric>
 #include <thread>
 
@@ -70,6 +71,48 @@ TEST_CASE("memory is 64-byte aligned, comes back, and is used again", "[core]") 
   CHECK(pool.statistics().peak == after.used);
   pool.trim();
   CHECK(pool.statistics().reserved == before.reserved);
+}
+
+namespace {
+
+/// A device of 100000 bytes.
+std::size_t small_device_used = 0;
+
+const Backend kSmallDevice = {
+    .name = "small",
+    .allocate = [](const Exec&, std::size_t bytes) -> void* {
+      ANYLEAD_CHECK(small_device_used + bytes <= 100000, DeviceError, "small", "out of memory: asked for ", bytes, " bytes");
+      small_device_used += bytes;
+      return std::malloc(bytes);
+    },
+    .release =
+        [](const Exec&, void* data, std::size_t bytes) {
+          small_device_used -= bytes;
+          std::free(data);
+        },
+    .copy_from_host = nullptr,
+    .copy_to_host = nullptr,
+    .copy = nullptr,
+    .synchronize = nullptr,
+    .pool = [](const Exec&) -> MemoryPool& {
+      static MemoryPool pool;
+      return pool;
+    },
+    .ops_float = {},
+    .ops_double = {},
+};
+
+}  // namespace
+
+TEST_CASE("when a device is full, free blocks of other sizes go back before a tensor is refused", "[core]") {
+  const Device device(&kSmallDevice, 0, nullptr);
+  { const Tensor<Flag> t({60000}, device); }
+  CHECK(small_device_used >= 60000);
+  const Tensor<Flag> larger({90000}, device);
+  CHECK(small_device_used < 100000);
+  CHECK_THROWS_WITH(Tensor<Flag>({50000}, device),
+                    Catch::Contains("out of memory: asked for ") && Catch::Contains("; tensors hold 98304 bytes"));
+  CHECK(larger.count() == 90000);
 }
 
 TEST_CASE("storage is shared between threads without losing blocks", "[core]") {

@@ -15,7 +15,7 @@ const Ctx kTraining{.seed = 3, .step = 5, .training = true};
 
 template <class M, class F>
 void check(M& module, F f, const std::vector<Tensor<double>>& inputs) {
-  nn::init(module, {.seed = 2, .device = cpu()});
+  nn::init(module, {.seed = 2, .device = test::test_device()});
   test::shake(module);
   const auto result = autograd::check([&](Tape<double>&, const Inputs& in) { return f(in[0]); }, inputs,
                                       {.entries = 12, .leaves = test::leaves<double>(module)});
@@ -76,7 +76,7 @@ TEST_CASE("gradients of the positional convolution are right for even and odd ke
 
 TEST_CASE("the weight of the positional convolution starts as its direction", "[nn]") {
   nn::ConvPositional<double> position({.width = 4, .taps = 3, .groups = 2});
-  nn::init(position, {.seed = 1, .device = cpu()});
+  nn::init(position, {.seed = 1, .device = test::test_device()});
   std::vector<double> v, g;
   nn::for_each_parameter(position, [&](const std::string& name, auto& p) {
     if (name == "pos_conv.0.weight_v") v = p.value().to_host();
@@ -119,7 +119,7 @@ TEST_CASE("the quantiser's temperature falls to its end and stays there", "[nn]"
 
 TEST_CASE("padded frames do not reach unpadded ones in the transformer", "[nn]") {
   nn::Transformer<float> transformer({.layers = 2, .layer = {.width = 6, .heads = 2, .feed_forward = 5}});
-  nn::init(transformer, {.seed = 1, .device = cpu()});
+  nn::init(transformer, {.seed = 1, .device = test::test_device()});
   test::shake(transformer);
   auto a = normal<float>("x", {2, 5, 6}).to_host(), b = a;
   const auto padding = tensor<Flag>({0, 0, 0, 1, 1, 0, 0, 0, 0, 0}, {2, 5});
@@ -136,7 +136,7 @@ TEST_CASE("padded frames do not reach unpadded ones in the transformer", "[nn]")
 
 TEST_CASE("a segment that is nothing but padding gives finite values and gradients", "[nn]") {
   nn::Transformer<float> transformer({.layers = 1, .layer = {.width = 6, .heads = 2, .feed_forward = 5}});
-  nn::init(transformer, {.seed = 1, .device = cpu()});
+  nn::init(transformer, {.seed = 1, .device = test::test_device()});
   Tape<float> tape;
   const auto x = tape.input_with_grad(normal<float>("x", {1, 3, 6}));
   const auto y = transformer.forward({}, x, tensor<Flag>({1, 1, 1}, {1, 3}));
@@ -147,7 +147,7 @@ TEST_CASE("a segment that is nothing but padding gives finite values and gradien
 
 TEST_CASE("modules are values: a copy has its own parameters, names and order are kept", "[nn]") {
   nn::EncoderLayer<float> layer({.width = 4, .heads = 2, .feed_forward = 3});
-  nn::init(layer, {.seed = 1, .device = cpu()});
+  nn::init(layer, {.seed = 1, .device = test::test_device()});
   nn::EncoderLayer<float> copy = layer;
   const auto a = nn::parameters<float>(layer), b = nn::parameters<float>(copy);
   REQUIRE(a.size() == 16);
@@ -168,8 +168,8 @@ TEST_CASE("modules are values: a copy has its own parameters, names and order ar
 TEST_CASE("a start depends on seed and name alone", "[nn]") {
   nn::Transformer<float> two({.layers = 2, .layer = {.width = 4, .heads = 2, .feed_forward = 3}}),
       three({.layers = 3, .layer = {.width = 4, .heads = 2, .feed_forward = 3}});
-  nn::init(two, {.seed = 1, .device = cpu()});
-  nn::init(three, {.seed = 1, .device = cpu()});
+  nn::init(two, {.seed = 1, .device = test::test_device()});
+  nn::init(three, {.seed = 1, .device = test::test_device()});
   const auto a = nn::parameters<float>(two), b = nn::parameters<float>(three);
   std::size_t found = 0;
   for (const auto& p : a)
@@ -180,7 +180,7 @@ TEST_CASE("a start depends on seed and name alone", "[nn]") {
       }
   CHECK(found == a.size());
   const auto before = a[0].leaf->value.to_host();
-  nn::init(two, {.seed = 2, .device = cpu()});
+  nn::init(two, {.seed = 2, .device = test::test_device()});
   CHECK(a[0].leaf->value.to_host() != before);
 }
 

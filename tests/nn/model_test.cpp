@@ -50,7 +50,7 @@ TEST_CASE("gradients of the whole model are right", "[nn]") {
     for (const bool quantize : {true, false}) {
       o.w2v.quantize = quantize;
       ssl::PretrainModel<double> model(o);
-      nn::init(model, {.seed = 4, .device = cpu()});
+      nn::init(model, {.seed = 4, .device = test::test_device()});
       test::shake(model, 0.2);
       const auto batch = test::tiny_batch<double>(4, 2, 51);
       const Ctx ctx{.seed = 2, .step = 3, .training = !quantize};
@@ -118,9 +118,9 @@ TEST_CASE("a training step equals the plain loops, for any leads and lengths", "
     const Ctx ctx{.seed = 2, .step = 3, .training = true};
     ssl::PretrainModel<double> model(o), plain(o);
     ssl::PretrainModel<float> single(o);
-    nn::init(model, {.seed = 4, .device = cpu()});
+    nn::init(model, {.seed = 4, .device = test::test_device()});
     nn::init(plain, {.seed = 4, .device = reference::device()});
-    nn::init(single, {.seed = 4, .device = cpu()});
+    nn::init(single, {.seed = 4, .device = test::test_device()});
     test::shake(model, 0.2);
     round_to_float(model);
     copy_parameters(model, plain);

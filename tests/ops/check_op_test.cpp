@@ -78,4 +78,5 @@ TEST_CASE("every entry of the table has a reference", "[ops]") {
   };
   CHECK(filled(reference::table()) == entries);
   CHECK(filled(cpu().backend().ops<double>()) == entries);
+  CHECK(filled(test::test_device().backend().ops<double>()) == entries);
 }

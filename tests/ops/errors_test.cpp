@@ -69,7 +69,7 @@ TEST_CASE("rank-0 inputs of row-wise ops are refused, not read", "[ops]") {
 }
 
 TEST_CASE("inputs on two devices, and ops that a device lacks, are reported", "[ops]") {
-  const Var<double> here(test::normal<double>("x", {2, 3})),
+  const Var<double> here(test::normal<double>("x", {2, 3}, 0, 1, cpu())),
       there(test::normal<double>("x", {2, 3}, 0, 1, reference::device()));
   CHECK_THROWS_WITH(ops::add(here, there), Contains("inputs on cpu:0 and reference:0"));
   const Var<float> single(test::normal<float>("x", {2, 3}, 0, 1, reference::device()));

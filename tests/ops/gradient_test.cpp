@@ -236,7 +236,10 @@ TEST_CASE("a fused op equals the composition of its parts, forward and backward"
     }
     for (std::size_t i = 0; i < results[0].size(); ++i) {
       INFO("output 0, then gradients: " << i);
-      CHECK(test::distance(results[1][i], results[0][i]) < 1e-12);
+      double size = 0;
+      for (const double v : results[0][i]) size = std::max(size, std::abs(v));
+      // absolute below 1: the gradient of a bias in front of a group norm is 0, and rounding is all of it
+      CHECK(test::distance(results[1][i], results[0][i]) * std::min(1.0, size) < 1e-12);
     }
   };
   const auto x = normal<double>("x", {3, 21, 12}), a = normal<double>("a", {3, 21, 12});

@@ -11,7 +11,7 @@ using test::normal;
 
 namespace {
 
-std::shared_ptr<Leaf<double>> leaf(const std::string& name, const Shape& shape, const Device& device = cpu()) {
+std::shared_ptr<Leaf<double>> leaf(const std::string& name, const Shape& shape, const Device& device = test::test_device()) {
   auto l = std::make_shared<Leaf<double>>();
   l->value = normal<double>(name, shape, 0, 1, device);
   return l;

@@ -6,6 +6,7 @@
 #include <anylead/cpu.hpp>
 
 #include "support/catch.hpp"
+#include "support/devices.hpp"
 
 using namespace anylead;
 
@@ -51,7 +52,7 @@ ssl::PretrainModel<double> golden_model() {
       if (name.starts_with("feature_extractor.conv_layers.") && name.ends_with(".0.weight")) v *= 2;
       values[i] = v;
     }
-    p->leaf()->value = Tensor<double>::from_host(values, p->shape(), cpu());
+    p->leaf()->value = Tensor<double>::from_host(values, p->shape(), anylead::test::test_device());
     ++j;
   }
   return model;
@@ -69,7 +70,7 @@ Tensor<double> signal(const std::vector<std::pair<Index, Index>>& zeroed = {}) {
           if (b == row && t >= from) v = 0;
         x[static_cast<std::size_t>((b * C + c) * T + t)] = v;
       }
-  return Tensor<double>::from_host(x, {B, C, T}, cpu());
+  return Tensor<double>::from_host(x, {B, C, T}, anylead::test::test_device());
 }
 
 double sum(const std::vector<double>& x) {
@@ -148,7 +149,7 @@ TEST_CASE("training step of the golden model", "[parity]") {
   for (int b = 0; b < 4; ++b)
     for (int k = 0; k < 40; ++k) draws.push_back((7 * b + 5 * k + 1) % 7);
   choices.negative_rows = ssl::negative_rows({8, 8, 8, 8}, draws, {}, 5, 0);
-  choices.gumbel_noise = Tensor<double>::from_host(std::vector<double>(32 * 12), {32, 12}, cpu());
+  choices.gumbel_noise = Tensor<double>::from_host(std::vector<double>(32 * 12), {32, 12}, anylead::test::test_device());
 
   ssl::PretrainBatch<double> batch;
   batch.signal = signal();
@@ -261,7 +262,7 @@ TEST_CASE("CMSC on the golden embeddings", "[parity]") {
   std::vector<double> e;
   for (int r = 0; r < 6; ++r)
     for (int d = 0; d < 5; ++d) e.push_back(std::sin(0.3 * (5 * r + d) + 0.1));
-  const auto z = Tensor<double>::from_host(e, {6, 1, 5}, cpu());
+  const auto z = Tensor<double>::from_host(e, {6, 1, 5}, anylead::test::test_device());
   const auto out = ssl::cmsc(Var<double>(z), Tensor<Flag>(), {3, 3, 4, 4, 3, 3}, {0, 1, 0, 1, 0, 1});
   check_printed(item(out.loss), 0.8357104175, kUnit10);
 }

@@ -12,6 +12,7 @@
 #include <anylead/ssl/conv_text.hpp>
 
 #include "support/catch.hpp"
+#include "support/devices.hpp"
 #include "support/fixtures.hpp"
 
 namespace parity {
@@ -51,12 +52,12 @@ class Case {
 
   template <Real T>
   Tensor<T> tensor(const std::string& name) {
-    return Tensor<T>::from_host(values<T>(name), shape(name), cpu());
+    return Tensor<T>::from_host(values<T>(name), shape(name), test::test_device());
   }
 
   template <class T>
   Tensor<T> integers(const std::string& name) {
-    return Tensor<T>::from_host(values<T>(name), shape(name), cpu());
+    return Tensor<T>::from_host(values<T>(name), shape(name), test::test_device());
   }
 
   /// Tensors of a prefix that are stored.
@@ -71,7 +72,8 @@ class Case {
   template <Real T>
   Tensor<T> swapped(const std::string& name, int first, int second) {
     const Shape s = shape(name);
-    return Tensor<T>::from_host(swap_axes(values<T>(name), s, first, second), swapped_shape(s, first, second), cpu());
+    return Tensor<T>::from_host(swap_axes(values<T>(name), s, first, second), swapped_shape(s, first, second),
+                                test::test_device());
   }
 
   template <class T>

@@ -249,7 +249,7 @@ void negatives(Case& f) {
 
   Tape<T> tape;
   const auto x = constant(tape, f.tensor<T>("input.x")), y = constant(tape, f.tensor<T>("input.y"));
-  const auto index = Tensor<Index32>::from_host(chosen, {rows, own + cross}, cpu());
+  const auto index = Tensor<Index32>::from_host(chosen, {rows, own + cross}, test::test_device());
   const auto out = ops::sampled_contrastive(x, y, index, {}, c.at("logit_temp"), c.at("cosine_eps"));
   // stored as (1 + negatives, batch, masked)
   const auto logits = out.logits.to_host();
@@ -306,7 +306,8 @@ void diversity_and_penalty(Case& f) {
   Tape<T> tape;
   const auto logits = constant(tape, f.tensor<T>("input.logits").reshaped({s[0], s[1] * s[2]}));
   const auto features = constant(tape, f.tensor<T>("input.features"));
-  const Var<T> vars(Tensor<T>::from_host(std::vector<T>(static_cast<std::size_t>(s[1] * s[2])), {s[1] * s[2], 1}, cpu()));
+  const Var<T> vars(
+      Tensor<T>::from_host(std::vector<T>(static_cast<std::size_t>(s[1] * s[2])), {s[1] * s[2], 1}, test::test_device()));
   const auto q = ops::gumbel_quantize(logits, vars, s[1], Tensor<T>(), 1);
   const auto diversity = ops::scale(q.prob_perplexity, -1 / total, 1);
   const auto penalty = ops::mean_square(features);
@@ -460,7 +461,7 @@ TEST_CASE("masking leads equals the reference implementation's", "[parity]") {
     CHECK(keep == f.values<Flag>("choice.lead_kept"));
     const Shape s = f.shape("input.signal");  // [C, T]
     const Var<float> x(f.tensor<float>("input.signal").reshaped({1, s[0], s[1]}));
-    const auto y = ops::lead_mask(x, Tensor<Flag>::from_host(keep, {1, s[0]}, cpu()));
+    const auto y = ops::lead_mask(x, Tensor<Flag>::from_host(keep, {1, s[0]}, test::test_device()));
     f.compare("out.signal", Case::swap_axes(y.value().to_host(), y.shape(), 1, 2), f.values<double>("out.signal"), 0);
     f.finish();
   });

@@ -21,7 +21,7 @@ std::vector<std::vector<T>> train(int threads_used, bool recompute = false, int 
   o.encoder.layer_drop = 0.3;
   o.encoder.activation_dropout = 0.1;
   ssl::PretrainModel<T> model(o);
-  nn::init(model, {.seed = 4, .device = cpu()});
+  nn::init(model, {.seed = 4, .device = test::test_device()});
   optim::Adam<T> adam(nn::parameters<T>(model), {.clip_norm = 1});
   std::vector<std::vector<T>> results;
   for (int step = 0; step < steps; ++step) {
@@ -62,7 +62,7 @@ TEST_CASE("training goes somewhere", "[ssl]") {
 
 TEST_CASE("other seeds, other steps, other numbers", "[ssl]") {
   ssl::PretrainModel<float> model(test::tiny_options());
-  nn::init(model, {.seed = 4, .device = cpu()});
+  nn::init(model, {.seed = 4, .device = test::test_device()});
   const auto batch = test::tiny_batch<float>(4, 12, 150);
   const auto loss = [&](const Ctx& ctx) { return test::step_gradients(model, ctx, batch).loss[0]; };
   const Ctx ctx{.seed = 1, .step = 2, .training = true};
@@ -73,13 +73,14 @@ TEST_CASE("other seeds, other steps, other numbers", "[ssl]") {
 
 TEST_CASE("the training context draws what the choices say when they are handed in", "[ssl]") {
   ssl::PretrainModel<float> model(test::tiny_options());
-  nn::init(model, {.seed = 4, .device = cpu()});
+  nn::init(model, {.seed = 4, .device = test::test_device()});
   const auto batch = test::tiny_batch<float>(4, 12, 150);
   const Ctx ctx{.seed = 1, .step = 2, .training = true};
   const auto drawn = model.forward(ctx, Var<float>(batch.signal), batch);
   ssl::W2vChoices<float> choices;
   choices.time_mask = drawn.w2v.mask;
-  choices.gumbel_noise = ops::gumbel_noise<float>({drawn.sample_size, 10}, ctx.at("quantizer").at("gumbel").stream(), cpu());
+  choices.gumbel_noise =
+      ops::gumbel_noise<float>({drawn.sample_size, 10}, ctx.at("quantizer").at("gumbel").stream(), test::test_device());
   std::vector<Index> counts(4);
   for (std::size_t i = 0; i < drawn.w2v.mask.size(); ++i) counts[i * 4 / drawn.w2v.mask.size()] += drawn.w2v.mask[i];
   choices.negative_rows = ssl::draw_negatives(ctx.at("negatives").stream(), counts, model.options().w2v.negatives);
@@ -90,7 +91,7 @@ TEST_CASE("the training context draws what the choices say when they are handed 
 TEST_CASE("permuting the batch permutes representations", "[ssl]") {
   for (const Index leads : {1, 2, 3, 12, 15}) {
     ssl::EcgEncoder<float> encoder(test::tiny_options(leads).encoder);
-    nn::init(encoder, {.seed = 4, .device = cpu()});
+    nn::init(encoder, {.seed = 4, .device = test::test_device()});
     const Index samples = 77, per_row = leads * samples;
     const auto batch = test::tiny_batch<float>(5, leads, samples);
     const std::vector<Index> order = {3, 0, 4, 1, 2}, lengths = {77, 40, 77, 60, 50};
@@ -115,7 +116,7 @@ TEST_CASE("what lies in the padding does not matter where no position reaches it
   o.conv_layer_norm = true;  // the group norm's statistics include padding, as in the reference
   o.position_taps = 1;       // a longer kernel carries padded frames into their neighbours, as in the reference
   ssl::EcgEncoder<float> encoder(o);
-  nn::init(encoder, {.seed = 4, .device = cpu()});
+  nn::init(encoder, {.seed = 4, .device = test::test_device()});
   const auto batch = test::tiny_batch<float>(2, 2, 80);
   const std::vector<Index> lengths = {80, 48};
   std::vector<float> x = batch.signal.to_host(), changed = x;
@@ -135,7 +136,7 @@ TEST_CASE("what lies in the padding does not matter where no position reaches it
   // with positions the leak ends half a kernel away from the padding, before attention mixes all frames
   o.position_taps = 8;
   ssl::EcgEncoder<float> leaking(o);
-  nn::init(leaking, {.seed = 4, .device = cpu()});
+  nn::init(leaking, {.seed = 4, .device = test::test_device()});
   const auto g = [&](const std::vector<float>& signal) {
     const auto features = leaking.features({}, Var<float>(tensor(signal, {2, 2, 80})), {}, lengths);
     return leaking.position().forward(features.projected).value().to_host();
@@ -152,7 +153,7 @@ TEST_CASE("what lies in the padding does not matter where no position reaches it
 
 TEST_CASE("lead agnostic: masking a lead is the same as a lead of zeros", "[ssl]") {
   ssl::EcgEncoder<float> encoder(test::tiny_options().encoder);
-  nn::init(encoder, {.seed = 4, .device = cpu()});
+  nn::init(encoder, {.seed = 4, .device = test::test_device()});
   const auto batch = test::tiny_batch<float>(2, 12, 64);
   std::vector<Flag> keep(24, 1);
   std::vector<float> zeroed = batch.signal.to_host();

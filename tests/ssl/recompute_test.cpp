@@ -15,11 +15,11 @@ TEMPLATE_TEST_CASE("a recomputed model trains to the same bits with less memory"
   for (const bool recompute : {false, true}) {
     o.encoder.recompute = recompute;
     ssl::PretrainModel<T> model(o);
-    nn::init(model, {.seed = 4, .device = cpu()});
+    nn::init(model, {.seed = 4, .device = test::test_device()});
     test::step_gradients(model, ctx, batch);
-    memory_pool(cpu()).reset_peak();
+    memory_pool(test::test_device()).reset_peak();
     results[recompute] = test::step_gradients(model, ctx, batch);
-    peak[recompute] = memory_pool(cpu()).statistics().peak;
+    peak[recompute] = memory_pool(test::test_device()).statistics().peak;
   }
   CHECK(results[0] == results[1]);
   CHECK(peak[1] < peak[0]);

@@ -34,7 +34,7 @@ inline ssl::PretrainOptions tiny_options(Index leads = 12) {
 
 /// Pairs of segments of `batch / 2` patients, with a baseline as ECGs have.
 template <Real T>
-ssl::PretrainBatch<T> tiny_batch(Index batch, Index leads, Index samples, const Device& device = cpu()) {
+ssl::PretrainBatch<T> tiny_batch(Index batch, Index leads, Index samples, const Device& device = test_device()) {
   ssl::PretrainBatch<T> b;
   b.signal = normal<T>(str("signal", leads), {batch, leads, samples}, 0.5, 1, device);
   for (Index i = 0; i < batch; ++i) {

@@ -17,7 +17,7 @@ namespace anylead::test {
 /// Normally distributed numbers, keyed by name.
 template <Real T>
 Tensor<T> normal(std::string_view name, const Shape& shape, double mean = 0, double deviation = 1,
-                 const Device& device = cpu()) {
+                 const Device& device = test_device()) {
   const RandomStream stream = {11, 0, site_key(name)};
   std::vector<T> v(static_cast<std::size_t>(shape.count()));
   for (std::size_t i = 0; i < v.size(); ++i) v[i] = static_cast<T>(mean + deviation * stream.normal(i));
@@ -25,7 +25,7 @@ Tensor<T> normal(std::string_view name, const Shape& shape, double mean = 0, dou
 }
 
 template <class T>
-Tensor<T> tensor(const std::vector<T>& values, const Shape& shape, const Device& device = cpu()) {
+Tensor<T> tensor(const std::vector<T>& values, const Shape& shape, const Device& device = test_device()) {
   return Tensor<T>::from_host(values, shape, device);
 }
 

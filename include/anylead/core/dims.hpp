@@ -80,8 +80,10 @@ struct Dropout {
   RandomStream stream = {};
 
   /// 0 or 1 / (1 - p)
-  ANYLEAD_HD constexpr float factor(std::uint64_t i) const {
-    return p == 0 ? 1.f : stream.uniform(i) >= p ? 1.f / (1.f - p) : 0.f;
+  ANYLEAD_HD constexpr float factor(std::uint64_t i) const { return p == 0 ? 1.f : factor_of(stream.bits(i)); }
+  /// The same from the word that the element's number comes from, p > 0.
+  ANYLEAD_HD constexpr float factor_of(std::uint32_t word) const {
+    return RandomStream::uniform_of(word) >= p ? 1.f / (1.f - p) : 0.f;
   }
 };
 

@@ -1,6 +1,8 @@
 // How a backward function delivers a gradient.
 #pragma once
 
+#include <anylead/core/host_device.hpp>
+
 namespace anylead {
 
 enum class GradMode {
@@ -15,8 +17,8 @@ struct Grad {
   T* data = nullptr;
   GradMode mode = GradMode::skip;
 
-  explicit operator bool() const { return mode != GradMode::skip; }
-  bool accumulates() const { return mode == GradMode::accumulate; }
+  ANYLEAD_HD explicit operator bool() const { return mode != GradMode::skip; }
+  ANYLEAD_HD bool accumulates() const { return mode == GradMode::accumulate; }
 };
 
 }  // namespace anylead

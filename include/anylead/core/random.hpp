@@ -53,8 +53,12 @@ struct RandomStream {
   /// shuffle.
   ANYLEAD_HD constexpr std::uint32_t bits(std::uint64_t i) const { return block(i / 64 * 16 + i % 16).word[i / 16 % 4]; }
 
+  /// The number that comes from word w of block b: bits(number(b, w)) == block(b).word[w].
+  ANYLEAD_HD static constexpr std::uint64_t number(std::uint64_t b, std::uint64_t w) { return b / 16 * 64 + w * 16 + b % 16; }
+
   /// Uniform in [0, 1), a multiple of 2^-24.
-  ANYLEAD_HD constexpr float uniform(std::uint64_t i) const { return static_cast<float>(bits(i) >> 8) * 0x1p-24f; }
+  ANYLEAD_HD constexpr float uniform(std::uint64_t i) const { return uniform_of(bits(i)); }
+  ANYLEAD_HD static constexpr float uniform_of(std::uint32_t word) { return static_cast<float>(word >> 8) * 0x1p-24f; }
 
   /// Uniform in [low, high).
   double uniform(std::uint64_t i, double low, double high) const { return low + (high - low) * double{uniform(i)}; }
@@ -72,7 +76,8 @@ struct RandomStream {
   }
 
   /// Standard Gumbel: -log(-log u), u uniform in (0, 1).
-  double gumbel(std::uint64_t i) const { return -std::log(-std::log((double(bits(i) >> 8) + 0.5) * 0x1p-24)); }
+  ANYLEAD_HD double gumbel(std::uint64_t i) const { return gumbel_of(bits(i)); }
+  ANYLEAD_HD static double gumbel_of(std::uint32_t word) { return -std::log(-std::log((double(word >> 8) + 0.5) * 0x1p-24)); }
 };
 
 /// A stream read one number after another, for host code whose order of draws is fixed: synthesis, augmentation, shuffling.

@@ -50,7 +50,7 @@ class MemoryPool {
       const std::size_t size = class_bytes(first);
       block = new Block{nullptr, size, 1, device, nullptr};
       try {
-        block->data = device.backend().allocate(device.exec(), size);
+        block->data = from_system(device, size);
       } catch (...) {
         delete block;
         throw;
@@ -74,14 +74,7 @@ class MemoryPool {
   /// Returns all free blocks to the system.
   void trim() {
     const std::lock_guard lock(mutex_);
-    for (auto& list : free_) {
-      for (Block* block : list) {
-        statistics_.reserved -= block->bytes;
-        block->device.backend().release(block->device.exec(), block->data, block->bytes);
-        delete block;
-      }
-      list.clear();
-    }
+    release_free();
   }
 
   MemoryStatistics statistics() const {
@@ -106,6 +99,32 @@ class MemoryPool {
     std::size_t c = octave * kSteps;
     while (class_bytes(c) < bytes) ++c;
     return c;
+  }
+
+  /// When the system has none left, free blocks of other sizes go back to it first. The lock is held.
+  void* from_system(const Device& device, std::size_t bytes) {
+    const Backend& backend = device.backend();
+    try {
+      return backend.allocate(device.exec(), bytes);
+    } catch (const DeviceError&) {
+      release_free();
+    }
+    try {
+      return backend.allocate(device.exec(), bytes);
+    } catch (const DeviceError& e) {
+      throw DeviceError(str(e.what(), "; tensors hold ", statistics_.used, " bytes"));
+    }
+  }
+
+  void release_free() {
+    for (auto& list : free_) {
+      for (Block* block : list) {
+        statistics_.reserved -= block->bytes;
+        block->device.backend().release(block->device.exec(), block->data, block->bytes);
+        delete block;
+      }
+      list.clear();
+    }
   }
 
   mutable std::mutex mutex_;

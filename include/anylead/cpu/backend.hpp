@@ -25,12 +25,11 @@ inline MemoryPool& pool(const Exec&) {
   return *pool;
 }
 
-inline void* allocate(const Exec& exec, std::size_t bytes) {
+inline void* allocate(const Exec&, std::size_t bytes) {
   constexpr std::size_t kHugePage = std::size_t{2} << 20;
   const std::size_t alignment = bytes >= kHugePage ? kHugePage : 64;
   void* data = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-  ANYLEAD_CHECK(data, DeviceError, "cpu", "out of memory: asked for ", bytes, " bytes, holds ",
-                pool(exec).statistics().reserved);
+  ANYLEAD_CHECK(data, DeviceError, "cpu", "out of memory: asked for ", bytes, " bytes");
 #if defined(__linux__)
   if (bytes >= kHugePage) madvise(data, bytes, MADV_HUGEPAGE);  // fewer page faults and TLB misses; a refusal costs nothing
 #endif

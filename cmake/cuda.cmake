@@ -1,0 +1,30 @@
+# Looks for a CUDA toolkit. Sets ANYLEAD_HAS_CUDA; ON without a toolkit is an error, AUTO says what it found.
+set(ANYLEAD_HAS_CUDA FALSE)
+if(ANYLEAD_CUDA STREQUAL "OFF")
+  anylead_summary("CUDA backend" "off")
+  return()
+endif()
+
+# PTX of the lowest architecture lets newer devices run too. Never "native": that fails where no device is.
+if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+  set(CMAKE_CUDA_ARCHITECTURES 80 90-real)
+endif()
+include(CheckLanguage)
+check_language(CUDA)
+if(CMAKE_CUDA_COMPILER)
+  enable_language(CUDA)
+  find_package(CUDAToolkit 12 QUIET)
+endif()
+
+if(CMAKE_CUDA_COMPILER AND CUDAToolkit_FOUND)
+  set(ANYLEAD_HAS_CUDA TRUE)
+  list(JOIN CMAKE_CUDA_ARCHITECTURES ", " architectures)
+  anylead_summary("CUDA backend" "toolkit ${CUDAToolkit_VERSION}, architectures ${architectures}")
+elseif(ANYLEAD_CUDA STREQUAL "ON")
+  message(FATAL_ERROR "ANYLEAD_CUDA=ON, but there is no CUDA toolkit of version 12 or later with nvcc: put nvcc on PATH, name it "
+                      "with -DCMAKE_CUDA_COMPILER=..., or set ANYLEAD_CUDA=OFF.")
+elseif(CMAKE_CUDA_COMPILER)
+  anylead_summary("CUDA backend" "left out: ${CMAKE_CUDA_COMPILER} is there, but no toolkit of version 12 or later")
+else()
+  anylead_summary("CUDA backend" "left out: no nvcc found (PATH, or -DCMAKE_CUDA_COMPILER=...)")
+endif()

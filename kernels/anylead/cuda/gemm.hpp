@@ -1,0 +1,34 @@
+// Products of matrices: cuBLASLt, the only place where the library calls it.
+#pragma once
+
+#include <anylead/core/exec.hpp>
+#include <anylead/core/types.hpp>
+
+namespace anylead::cuda_ops {
+
+enum class Op { none, transpose };
+
+/// C [m, n] = (accumulate ? C : 0) + op(A) op(B) + bias, row-major, leading dimensions in elements, for each matrix of a batch.
+/// op(A) is [m, k], op(B) [k, n]; bias [n] is added to every row unless null. m, n, k, batch may be 0. C overlaps nothing.
+/// float is multiplied and added in float (no TF32). The same bits in every run on the same kind of device.
+template <class T>
+struct Gemm {
+  Index m, n, k;
+  const T* a;
+  Index lda;
+  Op op_a;
+  const T* b;
+  Index ldb;
+  Op op_b;
+  T* c;
+  Index ldc;
+  bool accumulate = false;
+  const T* bias = nullptr;
+  Index batch = 1, stride_a = 0, stride_b = 0, stride_c = 0;  ///< elements from one matrix to the next
+};
+
+/// Plans are made once per shape and kept. @throws DeviceError
+template <Real T>
+void gemm(const Exec&, const Gemm<T>&);
+
+}  // namespace anylead::cuda_ops

@@ -1,0 +1,312 @@
+// The product quantiser (Baevski et al. 2020, eq. 1) as a row pick. Contracts: core/op_table.hpp.
+//
+//   code = argmax(logits + noise), y = vars[code];  usage = mean softmax(logits), frequency of argmax(logits)
+//   dlogits = p (s - <p, s>) / tau + q (slope - <q, slope>), p = softmax((logits + noise) / tau), s = vars dy,
+//   q = softmax(logits), slope = d perplexity / d usage;  dvars[v] = sum of dy over the rows that chose v
+//
+// Forward: a block has 32 rows. A warp goes once through the logits of a row and group, for the largest, the sum and both
+// choices; then the threads go down the columns of the same rows, which the cache still holds, for the block's part of usage;
+// the parts are added up by column sums. 32 G (2 sizeof(T) + 4) bytes of shared memory.
+// Backward: s is a product of matrices; a warp per row and group, twice through its logits. dvars: a warp has four entries, and
+// looks for the rows that chose them in stretches of 512, in order; then the stretches' sums are added up.
+// Bound: bandwidth. At 7040 rows, 2 groups of 320, width 128 forward requests 1.4 times the bytes that must move, backward 1.9.
+#pragma once
+
+#include <cmath>
+
+#include <anylead/cuda/gemm.hpp>
+#include <anylead/cuda/launch.cuh>
+#include <anylead/cuda/launchers.hpp>
+#include <anylead/cuda/reduce.cuh>
+#include <anylead/cuda/vector.cuh>
+
+namespace anylead::cuda_ops {
+namespace {
+
+constexpr int kQuantizeRows = 32, kQuantizeThreads = 256, kQuantizeWarps = kQuantizeThreads / 32;
+constexpr double kPerplexityEpsilon = 1e-7;
+
+/// The largest of some numbers, and the lowest place that has it. NaN is passed over.
+template <class T>
+struct Best {
+  T value = T(-HUGE_VAL);
+  int at = 0x7FFFFFFF;
+
+  /// Places in ascending order.
+  __device__ void take(T v, Index i) {
+    if (v > value) *this = {v, static_cast<int>(i)};
+  }
+  /// Place of the best of all lanes; 0 where no number is above -infinity.
+  __device__ int over_warp() {
+#pragma unroll
+    for (int step = 16; step > 0; step /= 2) {
+      const T other = __shfl_xor_sync(0xFFFFFFFFu, value, step);
+      const int place = __shfl_xor_sync(0xFFFFFFFFu, at, step);
+      if (other > value || (other == value && place < at)) *this = {other, place};
+    }
+    return at == 0x7FFFFFFF ? 0 : at;
+  }
+};
+
+/// sum of exp(x - shift) and of weight exp(x - shift), the shift being the largest x so far (0 if that is -infinity).
+template <class T>
+struct WeightedExps {
+  T max = T(-HUGE_VAL), sum = 0, weighted = 0;
+
+  __device__ T shift() const { return max == T(-HUGE_VAL) ? T(0) : max; }
+  __device__ void raise(T to) {
+    if (!(to > max)) return;
+    const T shrink = std::exp(max - to);
+    max = to;
+    sum *= shrink;
+    weighted *= shrink;
+  }
+  /// Elements of a lane.
+  __device__ void take(const Lanes& at, Quad<T> x, Quad<T> weight) {
+#pragma unroll
+    for (int w = 0; w < 4; ++w)
+      if (at.has(w)) raise(x.v[w]);
+#pragma unroll
+    for (int w = 0; w < 4; ++w)
+      if (at.has(w)) {
+        const T e = std::exp(x.v[w] - shift());
+        sum += e;
+        weighted += e * weight.v[w];
+      }
+  }
+  /// All lanes together.
+  __device__ void over_warp() {
+    raise(warp_max(max));
+    sum = warp_sum(sum);
+    weighted = warp_sum(weighted);
+  }
+};
+
+/// What the columns' pass needs of a row and group.
+template <class T>
+struct SoftmaxOf {
+  T shift, inverse;
+  int argmax;
+};
+
+/// Block i: rows 32 i ... y [R, G D], codes [R, G]; partial [blocks, 2, G V]: sums of softmax, counts of argmax.
+template <class T>
+__global__ __launch_bounds__(kQuantizeThreads) void gumbel_quantize_forward_kernel(QuantizeDims d, bool shared, T* y,
+                                                                                   Index32* codes, T* partial, const T* logits,
+                                                                                   const T* noise, const T* vars) {
+  extern __shared__ __align__(16) unsigned char memory[];
+  SoftmaxOf<T>* const of = reinterpret_cast<SoftmaxOf<T>*>(memory);  // [32, G]
+  const Index begin = Index{blockIdx.x} * kQuantizeRows, all = d.groups * d.entries;
+  const Index rows = d.rows - begin < kQuantizeRows ? d.rows - begin : kQuantizeRows;
+  for (Index i = threadIdx.y; i < rows * d.groups; i += kQuantizeWarps) {
+    const Index r = begin + i / d.groups, g = i % d.groups, o = r * all + g * d.entries;
+    WeightedExps<T> exps;
+    Best<T> plain, noisy;
+    for_row(d.entries, [&](const Lanes& at) {
+      const Quad<T> x = at(logits + o), n = noise ? at(noise + o) : Quad<T>{};
+      exps.take(at, x, Quad<T>{});
+#pragma unroll
+      for (int w = 0; w < 4; ++w)
+        if (at.has(w)) {
+          plain.take(x.v[w], at.first + 16 * w);
+          noisy.take(x.v[w] + n.v[w], at.first + 16 * w);
+        }
+    });
+    exps.over_warp();
+    const int argmax = plain.over_warp(), code = noisy.over_warp();
+    if (threadIdx.x == 0) {
+      codes[r * d.groups + g] = code;
+      of[i] = {exps.shift(), T(1) / exps.sum, argmax};
+    }
+    const T* chosen = vars + ((shared ? 0 : g * d.entries) + code) * d.width;
+    for_row(d.width, [&](const Lanes& at) { at.store(y + (r * d.groups + g) * d.width, at(chosen)); });
+  }
+  __syncthreads();
+  partial += blockIdx.x * 2 * all;
+  for (Index c = threadIdx.y * 32 + threadIdx.x; c < all; c += kQuantizeThreads) {
+    const Index g = c / d.entries;
+    T soft = 0, count = 0;
+#pragma unroll 4
+    for (Index r = 0; r < rows; ++r) {
+      const SoftmaxOf<T> s = of[r * d.groups + g];
+      soft += std::exp(logits[(begin + r) * all + c] - s.shift) * s.inverse;
+      count += T(s.argmax == c - g * d.entries);
+    }
+    partial[c] = soft;
+    partial[all + c] = count;
+  }
+}
+
+/// Entropy of p [V], by a block.
+template <class T>
+__device__ double entropy_of(Index entries, const T* p) {
+  double entropy = 0;
+  for (Index v = threadIdx.x; v < entries; v += kQuantizeThreads)
+    entropy -= double(p[v]) * std::log(double(p[v]) + kPerplexityEpsilon);
+  return block_sum<kQuantizeThreads>(entropy);
+}
+
+/// Block k: usage k [G, V] from sums to means over the rows; perplexity [k] = sum over groups of exp(entropy).
+template <class T>
+__global__ __launch_bounds__(kQuantizeThreads) void quantize_perplexity_kernel(QuantizeDims d, T* usage, T* perplexity) {
+  usage += blockIdx.x * d.groups * d.entries;
+  double total = 0;
+  for (Index g = 0; g < d.groups; ++g) {
+    T* const p = usage + g * d.entries;
+    for (Index v = threadIdx.x; v < d.entries; v += kQuantizeThreads) p[v] = d.rows ? p[v] / static_cast<T>(d.rows) : T(0);
+    total += std::exp(entropy_of(d.entries, p));  // a thread reads what it wrote
+  }
+  if (threadIdx.x == 0) perplexity[blockIdx.x] = T(total);
+}
+
+/// Block g: slope [V] of group g = dperplexity d perplexity[0] / d usage / R.
+template <class T>
+__global__ __launch_bounds__(kQuantizeThreads) void quantize_slope_kernel(QuantizeDims d, T* slope, const T* dperplexity,
+                                                                          const T* usage) {
+  const T* const p = usage + blockIdx.x * d.entries;
+  const double outer = -std::exp(entropy_of(d.entries, p)) * double(*dperplexity) / static_cast<double>(d.rows);
+  for (Index v = threadIdx.x; v < d.entries; v += kQuantizeThreads) {
+    const double u = double(p[v]);
+    slope[blockIdx.x * d.entries + v] = T(outer * (std::log(u + kPerplexityEpsilon) + u / (u + kPerplexityEpsilon)));
+  }
+}
+
+/// Warp i: row and group i. dlogits [R, G V]; scores [R, G V] and slope [G V] may be null: nothing comes from there.
+template <class T>
+__global__ __launch_bounds__(32 * kRowsPerBlock) void gumbel_quantize_backward_kernel(QuantizeDims d, Grad<T> dlogits,
+                                                                                      const T* logits, const T* noise,
+                                                                                      const T* scores, const T* slope, T tau) {
+  const Index i = own_row(), o = i * d.entries;
+  if (i >= d.rows * d.groups) return;
+  const T inverse_tau = T(1) / tau;
+  if (slope) slope += i % d.groups * d.entries;
+  const auto soft = [&](const Lanes& at, Quad<T> x) { return (x + at(noise + o)) * inverse_tau; };
+  WeightedExps<T> p, q;
+  for_row(d.entries, [&](const Lanes& at) {
+    const Quad<T> x = at(logits + o);
+    if (scores) p.take(at, soft(at, x), at(scores + o));
+    if (slope) q.take(at, x, at(slope));
+  });
+  p.over_warp();
+  q.over_warp();
+  const T along_p = p.weighted / p.sum, along_q = q.weighted / q.sum, scale_p = inverse_tau / p.sum, scale_q = T(1) / q.sum;
+  for_row(d.entries, [&](const Lanes& at) {
+    const Quad<T> x = at(logits + o);
+    Quad<T> v = {};
+    if (scores) v = map(soft(at, x), [&](T s) { return std::exp(s - p.shift()); }) * (at(scores + o) - along_p) * scale_p;
+    if (slope) v = v + map(x, [&](T s) { return std::exp(s - q.shift()); }) * (at(slope) - along_q) * scale_q;
+    at.deliver(advanced(dlogits, o), v);
+  });
+}
+
+constexpr int kPickRows = 512, kPickEntries = 4, kPickColumns = 4;  // of a stretch; of a warp; of a lane
+
+/// Block (i, j, k): entries 32 i .., columns 128 j .. of stretch and group k. partial [stretches, G, V, D]: sums of dy [R, G,
+/// D] over the rows of the stretch that chose the entry.
+template <class T>
+__global__ __launch_bounds__(kQuantizeThreads) void quantize_vars_kernel(QuantizeDims d, T* partial, const T* dy,
+                                                                         const Index32* codes) {
+  __shared__ Index32 chosen[kPickRows];
+  const Index g = blockIdx.z % d.groups, begin = blockIdx.z / d.groups * kPickRows;
+  for (int i = threadIdx.y * 32 + threadIdx.x; i < kPickRows; i += kQuantizeThreads)
+    chosen[i] = begin + i < d.rows ? codes[(begin + i) * d.groups + g] : -1;
+  __syncthreads();
+  const Index column = Index{blockIdx.y} * 32 * kPickColumns + threadIdx.x;
+  for (int e = 0; e < kPickEntries; ++e) {
+    const Index entry = (Index{blockIdx.x} * kQuantizeWarps + threadIdx.y) * kPickEntries + e;
+    if (entry >= d.entries) return;
+    T total[kPickColumns] = {};
+    for (int first = 0; first < kPickRows; first += 32) {
+      for (unsigned hits = __ballot_sync(0xFFFFFFFFu, chosen[first + threadIdx.x] == entry); hits != 0; hits &= hits - 1) {
+        const T* from = dy + ((begin + first + __ffs(static_cast<int>(hits)) - 1) * d.groups + g) * d.width;
+#pragma unroll
+        for (int w = 0; w < kPickColumns; ++w)
+          if (column + 32 * w < d.width) total[w] += from[column + 32 * w];
+      }
+    }
+#pragma unroll
+    for (int w = 0; w < kPickColumns; ++w)
+      if (column + 32 * w < d.width) partial[(blockIdx.z * d.entries + entry) * d.width + column + 32 * w] = total[w];
+  }
+}
+
+/// dvars [n] = sum of the rows of partial [rows, n].
+template <class T>
+__global__ __launch_bounds__(kElementThreads) void quantize_vars_sum_kernel(Index n, Index rows, Grad<T> dvars,
+                                                                            const T* partial) {
+  const Lanes at = array_lanes(n);
+  Quad<T> total = {};
+#pragma unroll 4
+  for (Index r = 0; r < rows; ++r) total = total + at(partial + r * n);
+  at.deliver(dvars, total);
+}
+
+}  // namespace
+
+template <Real T>
+void gumbel_quantize_forward(const Exec& exec, QuantizeDims d, bool shared, T* y, Index32* codes, T* usage, T* perplexity,
+                             const T* logits, const T* noise, const T* vars) {
+  const Index all = d.groups * d.entries, blocks = pieces(d.rows, kQuantizeRows);
+  const WorkspaceOf<T> partial(exec, blocks * 2 * all);
+  launch(exec, "gumbel_quantize_forward", gumbel_quantize_forward_kernel<T>,
+         {.x = blocks,
+          .threads = 32,
+          .rows = kQuantizeWarps,
+          .shared = static_cast<std::size_t>(kQuantizeRows * d.groups) * sizeof(SoftmaxOf<T>)},
+         d, shared, y, codes, partial.data(), logits, noise, vars);
+  column_sums(exec, {blocks, 2 * all}, Grad<T>{usage, GradMode::overwrite}, Plain<T>{partial.data(), 2 * all});
+  launch(exec, "quantize_perplexity", quantize_perplexity_kernel<T>, {.x = 2, .threads = kQuantizeThreads}, d, usage,
+         perplexity);
+}
+
+template <Real T>
+void gumbel_quantize_backward(const Exec& exec, QuantizeDims d, bool shared, Grad<T> dlogits, Grad<T> dvars, const T* dy,
+                              const T* dperplexity, const T* logits, const T* noise, const T* vars, const Index32* codes,
+                              const T* usage, T tau) {
+  const Index all = d.groups * d.entries;
+  if (dvars) {
+    const Index stretches = dy ? pieces(d.rows, kPickRows) : 0;
+    const WorkspaceOf<T> partial(exec, stretches * all * d.width);
+    launch(exec, "quantize_vars", quantize_vars_kernel<T>,
+           {.x = pieces(d.entries, kQuantizeWarps * kPickEntries),
+            .y = pieces(d.width, 32 * kPickColumns),
+            .z = stretches * d.groups,
+            .threads = 32,
+            .rows = kQuantizeWarps},
+           d, partial.data(), dy, codes);
+    const Index books = shared ? 1 : d.groups, n = books * d.entries * d.width;
+    launch(exec, "quantize_vars_sum", quantize_vars_sum_kernel<T>, element_grid(n), n, stretches * d.groups / books, dvars,
+           partial.data());
+  }
+  if (!dlogits || d.rows == 0) return;
+  const WorkspaceOf<T> slope(exec, dperplexity ? all : 0), scores(exec, dy && noise ? d.rows * all : 0);
+  if (dperplexity)
+    launch(exec, "quantize_slope", quantize_slope_kernel<T>, {.x = d.groups, .threads = kQuantizeThreads}, d, slope.data(),
+           dperplexity, usage);
+  if (dy && noise)  // how much each entry would help
+    gemm(exec, Gemm<T>{.m = d.rows,
+                       .n = d.entries,
+                       .k = d.width,
+                       .a = dy,
+                       .lda = d.groups * d.width,
+                       .op_a = Op::none,
+                       .b = vars,
+                       .ldb = d.width,
+                       .op_b = Op::transpose,
+                       .c = scores.data(),
+                       .ldc = all,
+                       .batch = d.groups,
+                       .stride_a = d.width,
+                       .stride_b = shared ? 0 : d.entries * d.width,
+                       .stride_c = d.entries});
+  launch(exec, "gumbel_quantize_backward", gumbel_quantize_backward_kernel<T>, row_grid(d.rows * d.groups), d, dlogits, logits,
+         noise, dy && noise ? scores.data() : nullptr, dperplexity ? slope.data() : nullptr, tau);
+}
+
+template <Real T>
+void provide_gumbel_quantize(OpTable<T>& table) {
+  table.gumbel_quantize_forward = gumbel_quantize_forward<T>;
+  table.gumbel_quantize_backward = gumbel_quantize_backward<T>;
+}
+
+}  // namespace anylead::cuda_ops

@@ -1,0 +1,92 @@
+// What the kernel files offer to g++: functions that enter their ops into the table, and ops that other files build on.
+// Contracts: core/op_table.hpp. Each is defined in the .cuh of its name and instantiated for float and double in the .cu.
+#pragma once
+
+#include <anylead/core/bfloat16.hpp>
+#include <anylead/core/op_table.hpp>
+#include <anylead/cuda/gemm.hpp>
+
+namespace anylead::cuda_ops {
+
+template <Real T>
+void provide_elementwise(OpTable<T>&);
+template <Real T>
+void provide_masking(OpTable<T>&);
+template <Real T>
+void provide_similarity(OpTable<T>&);
+template <Real T>
+void provide_layer_norm(OpTable<T>&);
+template <Real T>
+void provide_group_norm(OpTable<T>&);
+template <Real T>
+void provide_weight_norm(OpTable<T>&);
+template <Real T>
+void provide_linear(OpTable<T>&);
+template <Real T>
+void provide_conv1d(OpTable<T>&);
+template <Real T>
+void provide_conv1d_block(OpTable<T>&);
+template <Real T>
+void provide_conv_positional(OpTable<T>&);
+template <Real T>
+void provide_pooling(OpTable<T>&);
+template <Real T>
+void provide_optimizer_step(OpTable<T>&);
+template <Real T>
+void provide_attention(OpTable<T>&);
+template <Real T>
+void provide_gumbel_quantize(OpTable<T>&);
+template <Real T>
+void provide_sampled_contrastive(OpTable<T>&);
+template <Real T>
+void provide_pair_contrastive(OpTable<T>&);
+
+// elementwise.cuh
+template <Real T>
+void fill(const Exec&, Index n, T* y, T value);
+template <Real T>
+void gelu_forward(const Exec&, Index n, T* y, const T* x);
+template <Real T>
+void gelu_backward(const Exec&, Index n, Grad<T> dx, const T* dy, const T* x);
+
+// linear.cuh
+/// C = (accumulate ? C : 0) + bias: what a product adds to.
+template <Real T>
+void add_rows(const Exec&, const Gemm<T>&);
+
+// conv1d.cuh
+/// z = conv1d_forward(x). With activated [B, T', K]: also gelu(z). With mean, squares [B tiles, K]: also the mean of each
+/// column of each tile and the sum of squared deviations from it. A segment has tiles of as many rows as are returned, 64 at
+/// least; its last may have fewer.
+template <Real T>
+Index conv1d_product(const Exec&, Conv1dDims, T* z, T* activated, T* mean, T* squares, const T* x, const T* weight,
+                     const T* bias);
+template <Real T>
+void conv1d_backward(const Exec&, Conv1dDims, Grad<T> dx, Grad<T> dweight, Grad<T> dbias, const T* dy, const T* x,
+                     const T* weight);
+
+// --- activations in bf16 --------------------------------------------------------------------------------------------------
+// The ops of the same name with activations and their gradients in bf16; weights, statistics and gradients of weights are
+// float. Products take weights rounded to bf16 and add in float. No table has entries for them yet.
+
+// conv1d_bf16.cuh
+void gelu_backward(const Exec&, Index n, Grad<bf16> dx, const bf16* dy, const bf16* x);
+Index conv1d_product(const Exec&, Conv1dDims, bf16* z, bf16* activated, float* mean, float* squares, const bf16* x,
+                     const float* weight, const float* bias);
+void conv1d_forward(const Exec&, Conv1dDims, bf16* y, const bf16* x, const float* weight, const float* bias);
+void conv1d_backward(const Exec&, Conv1dDims, Grad<bf16> dx, Grad<float> dweight, Grad<float> dbias, const bf16* dy,
+                     const bf16* x, const float* weight);
+void conv1d_norm_gelu_forward(const Exec&, Conv1dDims, BlockNorm, bf16* y, bf16* z, float* mean, float* rstd, const bf16* x,
+                              const float* weight, const float* bias, const float* norm_weight, const float* norm_bias,
+                              float eps);
+void conv1d_norm_gelu_backward(const Exec&, Conv1dDims, BlockNorm, Grad<bf16> dx, Grad<float> dweight, Grad<float> dbias,
+                               Grad<float> dnorm_weight, Grad<float> dnorm_bias, bf16* dz, const bf16* dy, const bf16* x,
+                               const bf16* z, const float* weight, const float* norm_weight, const float* norm_bias,
+                               const float* mean, const float* rstd);
+
+// conv_positional_bf16.cuh
+void conv_positional_forward(const Exec&, Conv1dDims, bf16* y, bf16* z, const bf16* x, const float* weight, const float* bias);
+void conv_positional_backward(const Exec&, Conv1dDims, Grad<bf16> dx, Grad<float> dweight, Grad<float> dbias, bf16* dz,
+                              const bf16* dy, const bf16* x, const bf16* z, const float* weight);
+
+}  // namespace anylead::cuda_ops

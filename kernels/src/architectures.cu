@@ -1,0 +1,2 @@
+// What the kernels are compiled for.
+#include <anylead/cuda/architectures.cuh>

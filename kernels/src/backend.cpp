@@ -1,0 +1,2 @@
+// The table of CUDA ops, and cuda::device().
+#include <anylead/cuda/backend.ipp>

@@ -1,0 +1,2 @@
+// Convolutions and feature-extractor blocks on tensor cores.
+#include <anylead/cuda/conv1d_bf16.cuh>

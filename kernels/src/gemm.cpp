@@ -1,0 +1,2 @@
+// Every call of cuBLASLt, once.
+#include <anylead/cuda/gemm.ipp>

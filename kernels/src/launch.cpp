@@ -1,0 +1,2 @@
+// Launches and their errors, once.
+#include <anylead/cuda/launch.ipp>

@@ -1,0 +1,2 @@
+// Memory pools, staging and workspaces, once.
+#include <anylead/cuda/memory.ipp>
