@@ -4,13 +4,19 @@
 // Forward: a block of 5 warps has 80 queries of a segment and head, a warp 16 of them in fragments; keys and values come 32 at
 // a time, the next ones on their way while these are used (Dao 2023, algorithm 1). Scores stay in registers: a product is the
 // left operand of the next.
+//
 // Backward: a block of 10 warps has a segment and head, 160 keys at a time (128 wide: 8 warps, 128 keys), a warp 16 of them:
-// S^T and dP^T for 32 queries are in registers and at once left operands of dV and dK; dS^T goes through shared memory for dQ,
-// which all warps share. Segments of up to 160 frames need no more than that; of longer ones dQ is added up in float in working
-// memory. Dropout: whether to keep an element is a bit in shared memory, from Philox blocks drawn once for all of 160 keys: a
-// lane draws four numbers of which 16 lanes' lie side by side. Shared memory, 64 wide: forward 33 kB, backward 80 kB. Bound at
-// 156 frames: Philox with dropout (1 block for 4 elements, about as long as 5 products of 64), bandwidth without. Requested
-// are 1.5 times the bytes that must move forward, 1.0 times backward.
+// S^T and dP^T for 16 queries are in registers and at once left operands of dV and dK; dS^T goes through shared memory for dQ,
+// which all warps share. Queries come 32 at a time, the next ones on their way. Segments that fit the keys need no more than
+// that; of longer ones dQ is added up in float in working memory.
+//
+// Dropout: whether to keep an element is a bit in shared memory, from Philox blocks drawn once for all of 160 keys: a lane
+// draws four numbers, of which 16 lanes' lie side by side.
+//
+// Shared memory, 64 wide: forward 33 kB, backward 79 kB; 128 wide 60 and 116 kB. All products run on tensor cores. Bound at
+// 156 frames: with dropout the drawing of numbers, without it the arithmetic of single scores, 10 to 20 instructions each,
+// before the products and bandwidth. Every sector moves once; 1.5 times the fewest bytes are requested forward, 1.0 times
+// backward.
 #pragma once
 
 #include <cmath>
