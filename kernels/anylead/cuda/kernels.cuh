@@ -4,6 +4,7 @@
 
 #include <anylead/cuda/architectures.cuh>
 #include <anylead/cuda/attention.cuh>
+#include <anylead/cuda/attention_bf16.cuh>
 #include <anylead/cuda/conv1d.cuh>
 #include <anylead/cuda/conv1d_bf16.cuh>
 #include <anylead/cuda/conv1d_block.cuh>

@@ -86,9 +86,12 @@ void launch(const Exec& exec, const Launch& l) {
   const OnDevice guard(exec);
   if (const cudaError_t left = cudaPeekAtLastError()) report_left(left, describe(l));
   const TraceRange range(l.name);
-  // a launch gets up to 48 KB unasked
-  if (g.shared > 48 * 1024)
-    check(cudaFuncSetAttribute(l.kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(g.shared)), describe(l));
+  // a launch gets up to 48 KB unasked, together with the kernel's own arrays
+  constexpr std::size_t kUnasked = 48 * 1024, kOwn = 16 * 1024;
+  if (g.shared > kUnasked - kOwn) {
+    const std::size_t bytes = g.shared > kUnasked ? g.shared : kUnasked + 1;
+    check(cudaFuncSetAttribute(l.kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)), describe(l));
+  }
   const dim3 blocks(static_cast<unsigned>(g.x), static_cast<unsigned>(g.y), static_cast<unsigned>(g.z));
   const dim3 threads(static_cast<unsigned>(g.threads), static_cast<unsigned>(g.rows));
   if (const cudaError_t status = cudaLaunchKernel(l.kernel, blocks, threads, l.arguments, g.shared, stream_of(exec)))

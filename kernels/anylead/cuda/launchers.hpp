@@ -69,6 +69,12 @@ void conv1d_backward(const Exec&, Conv1dDims, Grad<T> dx, Grad<T> dweight, Grad<
 // The ops of the same name with activations and their gradients in bf16; weights, statistics and gradients of weights are
 // float. Products take weights rounded to bf16 and add in float. No table has entries for them yet.
 
+// attention_bf16.cuh
+void attention_forward(const Exec&, AttentionDims, bf16* y, float* logsum, const bf16* q, const bf16* k, const bf16* v,
+                       const Flag* padding, Dropout);
+void attention_backward(const Exec&, AttentionDims, Grad<bf16> dq, Grad<bf16> dk, Grad<bf16> dv, const bf16* dy, const bf16* y,
+                        const float* logsum, const bf16* q, const bf16* k, const bf16* v, const Flag* padding, Dropout);
+
 // conv1d_bf16.cuh
 void gelu_backward(const Exec&, Index n, Grad<bf16> dx, const bf16* dy, const bf16* x);
 Index conv1d_product(const Exec&, Conv1dDims, bf16* z, bf16* activated, float* mean, float* squares, const bf16* x,

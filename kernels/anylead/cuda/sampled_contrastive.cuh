@@ -8,10 +8,14 @@
 // Negatives come from the row's own segment, so the rows of a tile meet few others: a block has 64 rows (double: 32) and forms
 // their products with all candidates between the lowest and the highest that they picked, 192 (96) at a time, in shared memory;
 // then a warp per row picks its logits. Any other choice of negatives costs more products, but no other code.
+//
 // Backward: the same tiles, the other way round. A block collects W for 64 rows (candidates) and up to 192 candidates (rows) in
 // shared memory and multiplies it by the vectors, 256 columns wide. What is picked twice by a row has the same logit both
-// times: it is counted. Every element has one owner, so nothing is added by two blocks. Shared memory, float: 54 kB forward, 68
-// kB backward. Bound: compute; products 1.3 to 2 times those of the picks alone.
+// times: it is counted. Every element has one owner, so nothing is added by two blocks.
+//
+// Shared memory, float: 80 kB forward with 100 negatives, 67 kB backward. Bound: compute on the float units; products are 1.3
+// to 2 times those of the picks alone. At 55 rows a segment, 100 negatives, width 256: every sector moves once forward and 1.35
+// times the fewest bytes are requested; backward, whose passes read the vectors again, 2.2 and 2.8 times the fewest.
 #pragma once
 
 #include <cmath>
@@ -29,12 +33,15 @@ template <class T>
 struct ContrastTile {
   static constexpr int kRowsOf = sizeof(T) == 4 ? 4 : 2, kColsOf = sizeof(T) == 4 ? 12 : 6;  // of a thread
   static constexpr int kRows = kTileSide * kRowsOf, kCols = kTileSide * kColsOf;
-  static constexpr int kDepth = 32, kStride = kDepth + kRowPad<T>;                    // forward: numbers at a time
-  static constexpr int kScoreStride = kCols + kTileSide;                              // two rows fill all banks
+  static constexpr int kDepth = 32, kStride = kDepth + kRowPad<T>;  // forward: numbers at a time
+  static constexpr int kScoreStride = kCols + kTileSide;            // two rows fill all banks
+  static constexpr int kOperands = (kRows + kCols) * kStride, kScores = kRows * kScoreStride;
+  static constexpr int kForwardNumbers = kOperands > kScores ? kOperands : kScores;   // in shared memory
   static constexpr int kWidth = 256, kVectorStride = kWidth + kRowPad<T>, kStep = 8;  // backward: columns, vectors at a time
   static constexpr int kWeightStride = kCols + kRowPad<T>;
 };
 
+constexpr Index kStagedNegatives = 104;  // of a row: of as many, a block's fit beside its products
 constexpr int kTileWarps = kTileThreads / 32;
 __device__ inline int tile_thread() { return threadIdx.y * kTileSide + threadIdx.x; }
 
@@ -122,14 +129,22 @@ __global__ __launch_bounds__(kTileThreads, 2) void sampled_contrastive_forward_k
   T* const rows_tile = reinterpret_cast<T*>(memory);             // [rows, depth]
   T* const cols_tile = rows_tile + Tile::kRows * Tile::kStride;  // [cols, depth]
   T* const scores = rows_tile;                                   // [rows, cols], when the operands have been used
-  __shared__ T norms[Tile::kRows + Tile::kCols];                 // of the rows, of the columns
+  // what the rows picked, read once, if there is room; else it stays where it is
+  Index32* const staged = reinterpret_cast<Index32*>(memory + Tile::kForwardNumbers * sizeof(T));
+  __shared__ T norms[Tile::kRows + Tile::kCols];  // of the rows, of the columns
   __shared__ RowLogits<T> states[Tile::kRows];
+  __shared__ Index32 first_codes[Tile::kCols];  // few candidates have a code in common with a row: the others need no more
   const int thread = tile_thread(), warp = thread / 32, lane = thread % 32;
   const Index begin = Index{blockIdx.x} * Tile::kRows;
   const int rows = static_cast<int>(d.rows - begin < Tile::kRows ? d.rows - begin : Tile::kRows);
 
   PickRange window;
-  for (Index i = thread; i < rows * d.negatives; i += kTileThreads) window.take(negatives[begin * d.negatives + i]);
+  const bool stages = d.negatives <= kStagedNegatives;
+  for (Index i = thread; i < rows * d.negatives; i += kTileThreads) {
+    const Index32 j = negatives[begin * d.negatives + i];
+    window.take(j);
+    if (stages) staged[i] = j;
+  }
   if (thread < rows) {
     window.take(static_cast<Index32>(begin + thread));
     states[thread] = {};
@@ -159,6 +174,8 @@ __global__ __launch_bounds__(kTileThreads, 2) void sampled_contrastive_forward_k
     }
     __syncthreads();  // scores take the place of the operands
     if (thread < Tile::kRows + Tile::kCols) norms[thread] = at_least(eps, std::sqrt(square));
+    if (codes && thread < Tile::kCols && base + thread <= window.high)
+      first_codes[thread] = codes[(base + thread) * code_groups];
 #pragma unroll
     for (int r = 0; r < Tile::kRowsOf; ++r)
 #pragma unroll
@@ -168,12 +185,14 @@ __global__ __launch_bounds__(kTileThreads, 2) void sampled_contrastive_forward_k
     for (int i = warp; i < rows; i += kTileWarps) {
       const Index r = begin + i;
       const T scale = T(1) / (norms[i] * temperature);
+      const Index32 own_code = codes ? codes[r * code_groups] : 0;
       RowLogits<T> own;
       for (Index n = lane; n <= d.negatives; n += 32) {
-        const Index j = candidate_of(d, negatives, r, n);
+        const Index j = n == 0 ? r : stages ? staged[i * d.negatives + n - 1] : negatives[r * d.negatives + n - 1];
         if (j < base || j >= base + Tile::kCols) continue;
         const int col = static_cast<int>(j - base);
-        const bool excluded = n > 0 && same_target(d, target, codes, code_groups, j, r);
+        const bool excluded =
+            n > 0 && (!codes || first_codes[col] == own_code) && same_target(d, target, codes, code_groups, j, r);
         const T v = excluded ? T(-HUGE_VAL) : scores[i * Tile::kScoreStride + col] * scale / norms[Tile::kRows + col];
         logits[r * (1 + d.negatives) + n] = v;
         own.take(v);
@@ -377,13 +396,13 @@ void sampled_contrastive_forward(const Exec& exec, ContrastDims d, T* loss, T* l
                                  const T* target, const Index32* negatives, const Index32* codes, Index code_groups,
                                  T temperature, T eps) {
   using Tile = ContrastTile<T>;
-  constexpr int kOperands = (Tile::kRows + Tile::kCols) * Tile::kStride, kScores = Tile::kRows * Tile::kScoreStride;
+  const Index staged = d.negatives <= kStagedNegatives ? Tile::kRows * d.negatives : 0;
   const WorkspaceOf<T> losses(exec, d.rows);
   launch(exec, "sampled_contrastive_forward", sampled_contrastive_forward_kernel<T>,
          {.x = pieces(d.rows, Tile::kRows),
           .threads = kTileSide,
           .rows = kTileSide,
-          .shared = (kOperands > kScores ? kOperands : kScores) * sizeof(T)},
+          .shared = Tile::kForwardNumbers * sizeof(T) + static_cast<std::size_t>(staged) * sizeof(Index32)},
          d, losses.data(), logits, correct, context, target, negatives, codes, code_groups, temperature, eps);
   launch(exec, "contrast_loss", contrast_loss_kernel<T>, {.threads = kTileThreads}, d.rows, loss, losses.data());
 }

@@ -1,0 +1,2 @@
+// Attention on tensor cores.
+#include <anylead/cuda/attention_bf16.cuh>
