@@ -30,6 +30,7 @@ namespace {
 constexpr int kOwnMoved = 8, kOwnOuts = 8;                  // sums of a thread
 constexpr int kOutLanes = 6, kOuts = kOutLanes * kOwnOuts;  // outputs of a block: out = lane + 6 j
 constexpr Index kPositionalBlocks = 256;                    // of a weight gradient, at most, for few segments
+constexpr Index kLeastSegments = 8;                         // of a stretch
 constexpr Index kMostSegments = 32;                         // added by one thread, one after the other
 
 template <class T>
@@ -281,11 +282,13 @@ __global__ __launch_bounds__(kWeightThreads<T>, 1) void conv_positional_backward
   }
 }
 
-/// Segments of a stretch, where one makes so many blocks a group: few stretches, but enough blocks, and sums that are not long.
+/// Segments of a stretch, where one makes so many blocks a group: enough blocks, unless stretches would be so short that adding
+/// them up costs more, and no sum of very many.
 inline Index positional_stretch(const Conv1dDims& d, Index blocks) {
-  const Index all = blocks * d.groups, wanted = all > 0 ? kPositionalBlocks / all : 1, fewest = pieces(d.batch, kMostSegments);
-  const Index count = fewest > wanted ? fewest : wanted;
-  return count > 0 && d.batch > count ? pieces(d.batch, count) : 1;
+  const Index all = blocks * d.groups, wanted = all > 0 ? kPositionalBlocks / all : 1;
+  const Index most = d.batch / kLeastSegments, fewest = pieces(d.batch, kMostSegments);
+  const Index count = wanted < most ? wanted : most;
+  return pieces(d.batch, fewest > count ? fewest : count > 0 ? count : 1);
 }
 
 /// dweight [n] = sum of the stretches of partial [stretches, n].
@@ -319,7 +322,7 @@ void conv_positional_backward(const Exec& exec, Conv1dDims d, Grad<T> dx, Grad<T
   const Index group = d.in / d.groups, n = d.out * group * d.taps;
   const Index blocks = pieces(group, kOuts) * pieces(group, kTileIns<T>) * pieces(d.taps, kTileTaps);
   const Index stretch = positional_stretch(d, blocks);
-  const Index stretches = d.batch > 0 ? pieces(d.batch, stretch) : 1;
+  const Index stretches = stretch > 0 ? pieces(d.batch, stretch) : 1;
   const WorkspaceOf<T> partial(exec, stretches > 1 ? stretches * n : 0);
   launch(exec, "conv_positional_backward_weight", conv_positional_backward_weight_kernel<T>,
          {.x = blocks, .y = d.groups, .z = stretches, .threads = kWeightThreads<T>}, slide_dims(d, false), stretch,
