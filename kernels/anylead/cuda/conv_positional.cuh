@@ -301,6 +301,11 @@ __global__ __launch_bounds__(kElementThreads) void sum_stretches_kernel(Index n,
   at.deliver(dweight, sum);
 }
 
+template <class T>
+void sum_stretches(const Exec& exec, Index n, Index stretches, Grad<T> dweight, const T* partial) {
+  launch(exec, "sum_stretches", sum_stretches_kernel<T>, element_grid(n), n, stretches, dweight, partial);
+}
+
 }  // namespace
 
 template <Real T>
@@ -327,8 +332,7 @@ void conv_positional_backward(const Exec& exec, Conv1dDims d, Grad<T> dx, Grad<T
   launch(exec, "conv_positional_backward_weight", conv_positional_backward_weight_kernel<T>,
          {.x = blocks, .y = d.groups, .z = stretches, .threads = kWeightThreads<T>}, slide_dims(d, false), stretch,
          stretches > 1 ? Grad<T>{partial.data(), GradMode::overwrite} : dweight, dz, x);
-  if (stretches > 1)
-    launch(exec, "sum_stretches", sum_stretches_kernel<T>, element_grid(n), n, stretches, dweight, partial.data());
+  if (stretches > 1) sum_stretches<T>(exec, n, stretches, dweight, partial.data());
 }
 
 template <Real T>

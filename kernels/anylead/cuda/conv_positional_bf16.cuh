@@ -337,8 +337,7 @@ void conv_positional_backward(const Exec& exec, Conv1dDims d, Grad<bf16> dx, Gra
   else
     launch(exec, "conv_positional_backward_weight_bf16", conv_positional_backward_weight_bf16_kernel<false>, grid,
            slide_dims(d, false), stretch, to, dz, x);
-  if (stretches > 1)
-    launch(exec, "sum_stretches", sum_stretches_kernel<float>, element_grid(n), n, stretches, dweight, partial.data());
+  if (stretches > 1) sum_stretches<float>(exec, n, stretches, dweight, partial.data());
 }
 
 }  // namespace anylead::cuda_ops
