@@ -21,7 +21,7 @@
 namespace anylead::cuda_ops {
 namespace {
 
-constexpr Index kLeastTileRows = 64;  // @see conv1d_product
+constexpr Index kLeastTileRows = 32;  // @see conv1d_product
 constexpr int kBlockLanes = 32;       // channels of a block, side by side
 constexpr int kForwardDepth = 8;      // frames of a forward block at a time
 constexpr int kForwardFrames = 256;   // frames of a forward block
@@ -182,19 +182,20 @@ __global__ __launch_bounds__(32 * kFrameWarps) void block_layer_backward_kernel(
   }
 }
 
-template <class T, class A>
-void run_block_forward(const Exec& exec, const Conv1dDims& d, BlockNorm norm, T* y, T* z, A* mean, A* rstd, const T* x,
-                       const A* weight, const A* bias, const A* norm_weight, const A* norm_bias, A eps) {
+/// product(z, activated, mean, squares): the convolution, as conv1d_product.
+template <class T, class A, class Product>
+void run_block_forward(const Exec& exec, const Conv1dDims& d, BlockNorm norm, T* y, T* z, A* mean, A* rstd,
+                       const A* norm_weight, const A* norm_bias, A eps, Product&& product) {
   const Index time = d.out_time();
   T* const not_activated = nullptr;
   A* const no_statistics = nullptr;
   if (norm == BlockNorm::none) {
-    conv1d_product(exec, d, z, y, no_statistics, no_statistics, x, weight, bias);
+    product(z, y, no_statistics, no_statistics);
   } else if (norm == BlockNorm::group) {
     const Index most = d.batch * pieces(time, kLeastTileRows) * d.out;
     const WorkspaceOf<A> statistics(exec, 2 * most);
     A* const squares = statistics.data() + most;
-    const Index rows = conv1d_product(exec, d, z, not_activated, statistics.data(), squares, x, weight, bias);
+    const Index rows = product(z, not_activated, statistics.data(), squares);
     launch(exec, "block_group_forward", block_group_forward_kernel<T, A>,
            {.x = pieces(time, kForwardFrames),
             .y = pieces(d.out, kBlockLanes),
@@ -204,7 +205,7 @@ void run_block_forward(const Exec& exec, const Conv1dDims& d, BlockNorm norm, T*
            d, y, mean, rstd, z, statistics.data(), squares, rows, norm_weight, norm_bias, eps);
   } else {
     const RowDims rows = {d.batch * time, d.out};
-    conv1d_product(exec, d, z, not_activated, no_statistics, no_statistics, x, weight, bias);
+    product(z, not_activated, no_statistics, no_statistics);
     launch(exec, "block_layer_forward", block_layer_forward_kernel<T, A>, row_grid(rows.rows), rows, y, mean, rstd, z,
            norm_weight, norm_bias, eps);
   }
@@ -239,7 +240,16 @@ void run_block_backward(const Exec& exec, const Conv1dDims& d, BlockNorm norm, G
 template <Real T>
 void conv1d_norm_gelu_forward(const Exec& exec, Conv1dDims d, BlockNorm norm, T* y, T* z, T* mean, T* rstd, const T* x,
                               const T* weight, const T* bias, const T* norm_weight, const T* norm_bias, T eps) {
-  run_block_forward(exec, d, norm, y, z, mean, rstd, x, weight, bias, norm_weight, norm_bias, eps);
+  run_block_forward(exec, d, norm, y, z, mean, rstd, norm_weight, norm_bias, eps,
+                    [&](auto... to) { return conv1d_product(exec, d, to..., x, weight, bias); });
+}
+
+template <Real T>
+void lead_conv1d_norm_gelu_forward(const Exec& exec, Conv1dDims d, BlockNorm norm, T* y, T* z, T* masked, T* mean, T* rstd,
+                                   const T* x, const Flag* keep, const T* weight, const T* bias, const T* norm_weight,
+                                   const T* norm_bias, T eps) {
+  run_block_forward(exec, d, norm, y, z, mean, rstd, norm_weight, norm_bias, eps,
+                    [&](auto... to) { return lead_conv1d_product(exec, d, to..., masked, x, keep, weight, bias); });
 }
 
 template <Real T>
