@@ -112,6 +112,7 @@ __device__ void slide_block(SlideDims d, const T* x, const T* weight, F&& delive
       }
       next_window ^= 1;
     }
+#pragma unroll 4
     for (int i = threadIdx.x; i < kOuts * Shape::kSteps; i += kSlideThreads) {
       const int row = i / Shape::kSteps, l = next_tap + i % Shape::kSteps;
       const bool valid = out + row < group && l < length;

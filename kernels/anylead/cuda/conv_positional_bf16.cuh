@@ -34,6 +34,7 @@ constexpr int kTapShift = 16;                             // between the two tap
 /// `columns`.
 template <bool kWide, int kThreads, class From>
 __device__ void copy_patch(bf16* to, int rows, int columns, const bf16* readable, From&& from) {
+#pragma unroll 1
   for (int i = threadIdx.x; i < (rows + 7) / 8 * 8 * kPatchWords; i += kThreads) {
     const int row = i / (8 * kPatchWords) * 8 + i % 8, word = i / 8 % kPatchWords;
     if (row >= rows) continue;
