@@ -12,7 +12,7 @@
 // one channel of the sum and 64 taps: weights [48, 64] as they lie in memory, double buffered; windows of x [8, 160 + 64] of
 // eight channels, a sector of each frame, serve eight steps. Shared memory 40.7 KB. Bound: FMA (9 loads of 16 bytes for 256
 // FMA); weights are asked for once per segment, from L2.
-// dw: a block has 128 taps of 48 output channels and 4 input channels, 4 x 16 x 6 threads, and goes over a stretch of segments;
+// dw: a block has 64 taps of 48 output channels and 8 input channels, 8 x 8 x 6 threads, and goes over a stretch of segments;
 // stretches are added up in a second launch, so that every run gives the same bits.
 #pragma once
 
@@ -195,15 +195,15 @@ inline Grid slide_grid(const Conv1dDims& d) {
 
 // --- dw -------------------------------------------------------------------------------------------------------------------
 
-constexpr int kTapLanes = 16, kTileTaps = kTapLanes * kOwnMoved, kInThreads = kTapLanes * kOutLanes;
+constexpr int kTapLanes = 8, kTileTaps = kTapLanes * kOwnMoved, kInThreads = kTapLanes * kOutLanes;
 template <class T>
-constexpr int kTileIns = 16 / sizeof(T);  // input channels of a block
+constexpr int kTileIns = 32 / sizeof(T);  // input channels of a block: a sector
 template <class T>
 constexpr int kWeightThreads = kTileIns<T>* kInThreads;
 
 template <class T>
 struct WeightShared {
-  static constexpr int kWindow = kTileTaps + Slide<T>::kSteps + 8;  // four channels of eight frames in different banks
+  static constexpr int kWindow = kTileTaps + Slide<T>::kSteps + 4;  // eight channels of four frames in different banks
   T factors[2][kOuts][Slide<T>::kPitch];
   T window[2][kTileIns<T>][kWindow];
 };
