@@ -11,7 +11,7 @@
 // Mapping, forward and dx: a block has 160 frames of a segment and 48 channels of the result, 20 x 6 threads of 128. A step is
 // one channel of the sum and 64 taps: weights [48, 64] as they lie in memory, double buffered; windows of x [8, 160 + 64] of
 // eight channels, a sector of each frame, serve eight steps. Shared memory 40.7 KB. Bound: FMA (9 loads of 16 bytes for 256
-// FMA); weights are asked for once per segment, from L2.
+// FMA).
 // dw: a block has 64 taps of 48 output channels and 8 input channels, 8 x 8 x 6 threads, and goes over a stretch of segments;
 // stretches are added up in a second launch, so that every run gives the same bits.
 #pragma once
