@@ -145,10 +145,9 @@ __global__ __launch_bounds__(kProductThreads, P::kBlocks) void conv1d_forward_ke
   out.squares[tile * d.out + k] = moments.squares;
 }
 
-/// An element of dx term by term, over the rows of dy that exist. A call, since it is rare and takes registers.
+/// An element of dx term by term, over the rows of dy that exist. A call, since it is rare.
 template <class T>
-__device__ __noinline__ sum_t<T> input_gradient(const Conv1dDims& d, const T* dy, const T* packed, int g, Index b, int frame,
-                                                int c) {
+__device__ __noinline__ sum_t<T> input_gradient(const Conv1dDims& d, const T* dy, const T* packed, int g, Index b, int frame, int c) {
   const int group_in = static_cast<int>(d.in / d.groups), group_out = static_cast<int>(d.out / d.groups);
   sum_t<T> sum = 0;
   for (Index l = (frame + d.padding) % d.stride; l < d.taps; l += d.stride) {
@@ -198,16 +197,29 @@ __global__ __launch_bounds__(kProductThreads,
   const int c = col + static_cast<int>(threadIdx.x % kSide);
   const Index first_segment = first / phase.frames;
   const int first_row = static_cast<int>(first - first_segment * phase.frames);
-  product.for_each(shared, [&](int row, int, sum_t<T> v) {
-    if (c >= width || row >= rows) return;
+  const auto deliver_row = [&](int row, auto&& value) {
     const int segment = (first_row + row) / phase.frames, q = first_row + row - segment * phase.frames;
     const Index b = first_segment + segment;
     const int frame = phase.first + q * static_cast<int>(d.stride);
-    const bool whole = q + phase.offset >= 0 && q + phase.offset + phase.taps <= frames.time;
-    // A zero that stands for a row of dy that does not exist may have met a weight that is not finite.
-    if (!whole && !std::isfinite(v)) v = input_gradient(d, dy, packed, g, b, frame, c);
-    deliver(dx, (b * d.time + frame) * d.in + g * width + c, v);
+    value(q, b, frame, (b * d.time + frame) * d.in + g * width + c);
+  };
+  // A zero that stands for a row of dy that does not exist may have met a weight that is not finite: such sums are done again.
+  constexpr int kStep = kProductThreads / kSide;
+  std::uint64_t again = 0;
+  product.for_each(shared, [&](int row, int, sum_t<T> v) {
+    if (c >= width || row >= rows) return;
+    deliver_row(row, [&](int q, Index, int, Index i) {
+      const bool whole = q + phase.offset >= 0 && q + phase.offset + phase.taps <= frames.time;
+      if (whole || std::isfinite(v))
+        deliver(dx, i, v);
+      else
+        again |= std::uint64_t{1} << row / kStep;
+    });
   });
+  for (int row = static_cast<int>(threadIdx.x) / kSide; again != 0; row += kStep, again >>= 1)
+    if (again & 1)
+      deliver_row(row,
+                  [&](int, Index b, int frame, Index i) { deliver(dx, i, input_gradient(d, dy, packed, g, b, frame, c)); });
 }
 
 /// Block (i, g, s): a tile of partial [stretches, K, L, C/G], from rows s stretch .. of dy and x.
