@@ -13,10 +13,10 @@
 // in plain arithmetic (tile_product.cuh; double always 64 x 64) or on tensor cores (tile_mma.cuh). Blocks that share rows of x
 // follow each other. Bound: FMA or tensor cores for some hundred terms, else the stores of the result.
 //
-// Traffic, 24 segments, 1250 frames, 256 channels to 256, kernel and stride 2, in units of the fewest bytes: memory 1.00
-// forward and dx (weights packed: 1.02), 1.16 dw (its stretches; 1.3 with their sum); asked for, from L2 too: 2.5 forward and
-// dx, since both halves of the outputs read x and every 128 rows read the weights, 2.8 dw. Sectors are used whole, shared
-// memory at 1.00 of the ideal. No registers spilled.
+// Traffic, 24 segments, 1250 frames, 256 channels to 256, kernel and stride 2, in units of the fewest bytes: memory 1.00 forward
+// and dx (packing the weights: 0.02 more), 1.16 dw (its stretches; bf16, whose sums stay float, 1.31). Asked for, from L2 too: 2.5
+// forward and 3.3 dx, since both halves of the result's channels read all rows and every 128 rows read the weights, 2.8 dw. A
+// larger tile would not fit the registers. Sectors are used whole, shared memory at 1.00 of the ideal; no registers spilled.
 #pragma once
 
 #include <anylead/core/scalar_math.hpp>

@@ -14,6 +14,10 @@
 // FMA).
 // dw: a block has 64 taps of 48 output channels and 8 input channels, 8 x 8 x 6 threads, and goes over a stretch of segments;
 // stretches are added up in a second launch, so that every run gives the same bits.
+//
+// Traffic, 8 segments of 156 frames, 768 channels in 16 groups, 128 taps, in units of the fewest bytes: memory 1.00 each. Asked
+// for, from L2: 5.7 forward and dx, for every segment reads the weights (0.3 TB/s at the peak of FMA), 2.9 dw. Sectors are used
+// whole, shared memory at 1.00 to 1.02 of the ideal. No registers spilled.
 #pragma once
 
 #include <anylead/core/scalar_math.hpp>
