@@ -13,10 +13,11 @@
 // in plain arithmetic (tile_product.cuh; double always 64 x 64) or on tensor cores (tile_mma.cuh). Blocks that share rows of x
 // follow each other. Bound: FMA or tensor cores for some hundred terms, else the stores of the result.
 //
-// Traffic, 24 segments, 1250 frames, 256 channels to 256, kernel and stride 2, in units of the fewest bytes: memory 1.00 forward
-// and dx (packing the weights: 0.02 more), 1.16 dw (its stretches; bf16, whose sums stay float, 1.31). Asked for, from L2 too: 2.5
-// forward and 3.3 dx, since both halves of the result's channels read all rows and every 128 rows read the weights, 2.8 dw. A
-// larger tile would not fit the registers. Sectors are used whole, shared memory at 1.00 of the ideal; no registers spilled.
+// Traffic, 24 segments, 1250 frames, 256 channels to 256, kernel and stride 2, in units of the fewest bytes: memory 1.00
+// forward and dx (packing the weights: 0.02 more), 1.16 dw (its stretches; bf16, whose sums stay float, 1.31). Asked for, from
+// L2 too: 2.5 forward and 3.3 dx, since both halves of the result's channels read all rows and every 128 rows read the
+// weights, 2.8 dw. A larger tile would not fit the registers. Sectors are used whole, shared memory at 1.00 of the ideal; no
+// registers spilled.
 #pragma once
 
 #include <anylead/core/scalar_math.hpp>
@@ -147,7 +148,8 @@ __global__ __launch_bounds__(kProductThreads, P::kBlocks) void conv1d_forward_ke
 
 /// An element of dx term by term, over the rows of dy that exist. A call, since it is rare.
 template <class T>
-__device__ __noinline__ sum_t<T> input_gradient(const Conv1dDims& d, const T* dy, const T* packed, int g, Index b, int frame, int c) {
+__device__ __noinline__ sum_t<T> input_gradient(const Conv1dDims& d, const T* dy, const T* packed, int g, Index b, int frame,
+                                                int c) {
   const int group_in = static_cast<int>(d.in / d.groups), group_out = static_cast<int>(d.out / d.groups);
   sum_t<T> sum = 0;
   for (Index l = (frame + d.padding) % d.stride; l < d.taps; l += d.stride) {

@@ -12,8 +12,8 @@
 // segments, 64 at a time in two stages: dz [64, 48] and x [88, 48]. Stretches are added up in a second launch.
 // Bound: tensor cores. kWide: groups of channels are whole words of 16 bytes, else numbers are copied one by one.
 //
-// Traffic as in conv_positional.cuh, weights packed: memory 1.00 each (packing moves 28 MB more); asked for, from L2: 5.9 forward
-// and dx, 2.3 dw. Shared memory at 1.00 of the ideal. No registers spilled.
+// Traffic as in conv_positional.cuh, weights packed: memory 1.00 each (packing moves 28 MB more); asked for, from L2: 5.9
+// forward and dx, 2.3 dw. Shared memory at 1.00 of the ideal. No registers spilled.
 #pragma once
 
 #include <anylead/core/scalar_math.hpp>

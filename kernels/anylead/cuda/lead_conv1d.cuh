@@ -9,8 +9,8 @@
 // Shared memory 33 KB. Bound: the stores of z; FMA (12 leads, 2 taps: 24 a number) stay just below.
 // Mean and squared deviations of a tile are two passes over registers.
 //
-// Traffic, 24 segments, 12 leads of 2500 samples to 256 channels, in units of the fewest bytes: memory 1.03, asked for 1.5. With
-// half of the leads masked: half of x and of the products.
+// Traffic, 24 segments, 12 leads of 2500 samples to 256 channels, in units of the fewest bytes: memory 1.03, asked for 1.5.
+// With half of the leads masked: half of x and of the products.
 #pragma once
 
 #include <anylead/core/scalar_math.hpp>
