@@ -43,7 +43,8 @@ void conv1d_backward(const Exec& exec, Conv1dDims d, Grad<bf16> dx, Grad<float> 
 void conv1d_norm_gelu_forward(const Exec& exec, Conv1dDims d, BlockNorm norm, bf16* y, bf16* z, float* mean, float* rstd,
                               const bf16* x, const float* weight, const float* bias, const float* norm_weight,
                               const float* norm_bias, float eps) {
-  run_block_forward(exec, d, norm, y, z, mean, rstd, x, weight, bias, norm_weight, norm_bias, eps);
+  run_block_forward(exec, d, norm, y, z, mean, rstd, norm_weight, norm_bias, eps,
+                    [&](auto... to) { return conv1d_product(exec, d, to..., x, weight, bias); });
 }
 
 void conv1d_norm_gelu_backward(const Exec& exec, Conv1dDims d, BlockNorm norm, Grad<bf16> dx, Grad<float> dweight,

@@ -9,6 +9,10 @@
 // u is kept in dz between its two passes. Backward, layer: a block has 32 frames; its warps take frames for u and their means,
 // then its threads columns for dz and the block's part of dw, db. Parts [.., 2, K] are added up by column sums. Bound:
 // bandwidth around the products.
+//
+// Traffic, 24 segments, 12 leads of 2500 samples, 256 channels, in units of the fewest bytes: memory 1.02 forward, 1.33
+// backward (u is kept in dz rather than computed twice: the exponentials cost as much time as the bytes); asked for 1.1
+// and 2.0.
 #pragma once
 
 #include <anylead/core/scalar_math.hpp>
@@ -21,7 +25,7 @@
 namespace anylead::cuda_ops {
 namespace {
 
-constexpr Index kLeastTileRows = 64;  // @see conv1d_product
+constexpr Index kLeastTileRows = 32;  // @see conv1d_product
 constexpr int kBlockLanes = 32;       // channels of a block, side by side
 constexpr int kForwardDepth = 8;      // frames of a forward block at a time
 constexpr int kForwardFrames = 256;   // frames of a forward block
@@ -182,19 +186,20 @@ __global__ __launch_bounds__(32 * kFrameWarps) void block_layer_backward_kernel(
   }
 }
 
-template <class T, class A>
-void run_block_forward(const Exec& exec, const Conv1dDims& d, BlockNorm norm, T* y, T* z, A* mean, A* rstd, const T* x,
-                       const A* weight, const A* bias, const A* norm_weight, const A* norm_bias, A eps) {
+/// product(z, activated, mean, squares): the convolution, as conv1d_product.
+template <class T, class A, class Product>
+void run_block_forward(const Exec& exec, const Conv1dDims& d, BlockNorm norm, T* y, T* z, A* mean, A* rstd,
+                       const A* norm_weight, const A* norm_bias, A eps, Product&& product) {
   const Index time = d.out_time();
   T* const not_activated = nullptr;
   A* const no_statistics = nullptr;
   if (norm == BlockNorm::none) {
-    conv1d_product(exec, d, z, y, no_statistics, no_statistics, x, weight, bias);
+    product(z, y, no_statistics, no_statistics);
   } else if (norm == BlockNorm::group) {
     const Index most = d.batch * pieces(time, kLeastTileRows) * d.out;
     const WorkspaceOf<A> statistics(exec, 2 * most);
     A* const squares = statistics.data() + most;
-    const Index rows = conv1d_product(exec, d, z, not_activated, statistics.data(), squares, x, weight, bias);
+    const Index rows = product(z, not_activated, statistics.data(), squares);
     launch(exec, "block_group_forward", block_group_forward_kernel<T, A>,
            {.x = pieces(time, kForwardFrames),
             .y = pieces(d.out, kBlockLanes),
@@ -204,7 +209,7 @@ void run_block_forward(const Exec& exec, const Conv1dDims& d, BlockNorm norm, T*
            d, y, mean, rstd, z, statistics.data(), squares, rows, norm_weight, norm_bias, eps);
   } else {
     const RowDims rows = {d.batch * time, d.out};
-    conv1d_product(exec, d, z, not_activated, no_statistics, no_statistics, x, weight, bias);
+    product(z, not_activated, no_statistics, no_statistics);
     launch(exec, "block_layer_forward", block_layer_forward_kernel<T, A>, row_grid(rows.rows), rows, y, mean, rstd, z,
            norm_weight, norm_bias, eps);
   }
@@ -239,7 +244,16 @@ void run_block_backward(const Exec& exec, const Conv1dDims& d, BlockNorm norm, G
 template <Real T>
 void conv1d_norm_gelu_forward(const Exec& exec, Conv1dDims d, BlockNorm norm, T* y, T* z, T* mean, T* rstd, const T* x,
                               const T* weight, const T* bias, const T* norm_weight, const T* norm_bias, T eps) {
-  run_block_forward(exec, d, norm, y, z, mean, rstd, x, weight, bias, norm_weight, norm_bias, eps);
+  run_block_forward(exec, d, norm, y, z, mean, rstd, norm_weight, norm_bias, eps,
+                    [&](auto... to) { return conv1d_product(exec, d, to..., x, weight, bias); });
+}
+
+template <Real T>
+void lead_conv1d_norm_gelu_forward(const Exec& exec, Conv1dDims d, BlockNorm norm, T* y, T* z, T* masked, T* mean, T* rstd,
+                                   const T* x, const Flag* keep, const T* weight, const T* bias, const T* norm_weight,
+                                   const T* norm_bias, T eps) {
+  run_block_forward(exec, d, norm, y, z, mean, rstd, norm_weight, norm_bias, eps,
+                    [&](auto... to) { return lead_conv1d_product(exec, d, to..., masked, x, keep, weight, bias); });
 }
 
 template <Real T>

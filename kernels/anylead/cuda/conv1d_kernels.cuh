@@ -9,9 +9,15 @@
 // its order. dw is summed over stretches of rows by a block each, [stretches, K, L, C/G], then over the stretches: the same
 // bits in every run.
 //
-// Mapping: a block computes a tile of one group and residue (tile_product.cuh), 128 x 128, or 64 x 64 where that gives too few
-// blocks or columns; double always 64 x 64. Blocks that share rows of x follow each other. Bound: FMA for more than about 40
-// terms, else the stores of the result.
+// Mapping: a block computes a tile of one group and residue, 128 x 128, or 64 x 64 where that gives too few blocks or columns,
+// in plain arithmetic (tile_product.cuh; double always 64 x 64) or on tensor cores (tile_mma.cuh). Blocks that share rows of x
+// follow each other. Bound: FMA or tensor cores for some hundred terms, else the stores of the result.
+//
+// Traffic, 24 segments, 1250 frames, 256 channels to 256, kernel and stride 2, in units of the fewest bytes: memory 1.00
+// forward and dx (packing the weights: 0.02 more), 1.16 dw (its stretches; bf16, whose sums stay float, 1.31). Asked for, from
+// L2 too: 2.5 forward and 3.3 dx, since both halves of the result's channels read all rows and every 128 rows read the
+// weights, 2.8 dw. A larger tile would not fit the registers. Sectors are used whole, shared memory at 1.00 of the ideal; no
+// registers spilled.
 #pragma once
 
 #include <anylead/core/scalar_math.hpp>
@@ -140,9 +146,10 @@ __global__ __launch_bounds__(kProductThreads, P::kBlocks) void conv1d_forward_ke
   out.squares[tile * d.out + k] = moments.squares;
 }
 
-/// An element of dx term by term, over the rows of dy that exist.
+/// An element of dx term by term, over the rows of dy that exist. A call, since it is rare.
 template <class T>
-__device__ sum_t<T> input_gradient(const Conv1dDims& d, const T* dy, const T* packed, int g, Index b, int frame, int c) {
+__device__ __noinline__ sum_t<T> input_gradient(const Conv1dDims& d, const T* dy, const T* packed, int g, Index b, int frame,
+                                                int c) {
   const int group_in = static_cast<int>(d.in / d.groups), group_out = static_cast<int>(d.out / d.groups);
   sum_t<T> sum = 0;
   for (Index l = (frame + d.padding) % d.stride; l < d.taps; l += d.stride) {
@@ -154,18 +161,35 @@ __device__ sum_t<T> input_gradient(const Conv1dDims& d, const T* dy, const T* pa
   return sum;
 }
 
-/// Block (i, g): a tile of the frames of a phase and the group's input channels. frames: rows of dy, taps: from packed.
+/// What a block of the input's gradient multiplies: rows of dy by taps from packed.
+template <class T>
+struct PhaseProduct {
+  Phase phase;
+  Frames<T> frames, taps;
+};
+
+constexpr int kPhases = 2;  // of a launch: strides above are rare
+
+template <class T>
+struct PhaseProducts {
+  PhaseProduct<T> of[kPhases];
+  int count;
+};
+
+/// Block (i, g count + p): a tile of the frames of phase p and the group's input channels.
 template <class P, class T>
 __global__ __launch_bounds__(kProductThreads,
-                             P::kBlocks) void conv1d_backward_input_kernel(Conv1dDims d, Phase phase, Grad<T> dx,
-                                                                           const __grid_constant__ Frames<T> frames,
-                                                                           const __grid_constant__ Frames<T> taps, const T* dy,
-                                                                           const T* packed) {
+                             P::kBlocks) void conv1d_backward_input_kernel(const __grid_constant__ Conv1dDims d,
+                                                                           const __grid_constant__ PhaseProducts<T> products,
+                                                                           Grad<T> dx, const T* dy, const T* packed) {
   __shared__ typename P::Shared shared;
   constexpr int kSide = P::kSide;
-  const int g = static_cast<int>(blockIdx.y), width = taps.group, col_tiles = (width + kSide - 1) / kSide;
+  const int g = static_cast<int>(blockIdx.y) / products.count;
+  const auto& [phase, frames, taps] = products.of[static_cast<int>(blockIdx.y) % products.count];
+  const int width = taps.group, col_tiles = (width + kSide - 1) / kSide;
   const int col = static_cast<int>(blockIdx.x % col_tiles) * kSide;
   const Index first = Index{blockIdx.x} / col_tiles * kSide;
+  if (first >= frames.count) return;
   const int rows = static_cast<int>(frames.count - first < kSide ? frames.count - first : kSide);
 
   P product;
@@ -173,15 +197,31 @@ __global__ __launch_bounds__(kProductThreads,
                    typename P::Columns(taps, g, col, 0, taps.count));
 
   const int c = col + static_cast<int>(threadIdx.x % kSide);
+  const Index first_segment = first / phase.frames;
+  const int first_row = static_cast<int>(first - first_segment * phase.frames);
+  const auto deliver_row = [&](int row, auto&& value) {
+    const int segment = (first_row + row) / phase.frames, q = first_row + row - segment * phase.frames;
+    const Index b = first_segment + segment;
+    const int frame = phase.first + q * static_cast<int>(d.stride);
+    value(q, b, frame, (b * d.time + frame) * d.in + g * width + c);
+  };
+  // A zero that stands for a row of dy that does not exist may have met a weight that is not finite: such sums are done again.
+  constexpr int kStep = kProductThreads / kSide;
+  std::uint64_t again = 0;
   product.for_each(shared, [&](int row, int, sum_t<T> v) {
     if (c >= width || row >= rows) return;
-    const Index b = (first + row) / phase.frames;
-    const int q = static_cast<int>(first + row - b * phase.frames), frame = phase.first + q * static_cast<int>(d.stride);
-    const bool whole = q + phase.offset >= 0 && q + phase.offset + phase.taps <= frames.time;
-    // A zero that stands for a row of dy that does not exist may have met a weight that is not finite.
-    if (!whole && !std::isfinite(v)) v = input_gradient(d, dy, packed, g, b, frame, c);
-    deliver(dx, (b * d.time + frame) * d.in + g * width + c, v);
+    deliver_row(row, [&](int q, Index, int, Index i) {
+      const bool whole = q + phase.offset >= 0 && q + phase.offset + phase.taps <= frames.time;
+      if (whole || std::isfinite(v))
+        deliver(dx, i, v);
+      else
+        again |= std::uint64_t{1} << row / kStep;
+    });
   });
+  for (int row = static_cast<int>(threadIdx.x) / kSide; again != 0; row += kStep, again >>= 1)
+    if (again & 1)
+      deliver_row(row,
+                  [&](int, Index b, int frame, Index i) { deliver(dx, i, input_gradient(d, dy, packed, g, b, frame, c)); });
 }
 
 /// Block (i, g, s): a tile of partial [stretches, K, L, C/G], from rows s stretch .. of dy and x.
@@ -275,14 +315,22 @@ void run_conv1d_backward(const Exec& exec, const Conv1dDims& d, Grad<T> dx, Grad
   column_sums<A>(exec, {rows, d.out}, dbias, Widened<T>{dy, d.out});
   if (dx && d.batch * d.time * d.in > 0) {
     const PackedTaps<T> packed(exec, d, weight);
-    for (int r = 0; r < d.stride; ++r) {
-      const Phase phase(d, r);
-      const Frames<T> frames = gradient_frames(d, dy, phase), taps = gradient_taps(d, packed.data(), phase);
-      with_tile<T>(frames.count, group_in, d.groups, frames, taps, [&](auto use) {
+    const auto product_of = [&](Index r) {
+      const Phase phase(d, static_cast<int>(r < d.stride ? r : 0));
+      return PhaseProduct<T>{phase, gradient_frames(d, dy, phase), gradient_taps(d, packed.data(), phase)};
+    };
+    for (Index r = 0; r < d.stride; r += kPhases) {
+      const PhaseProducts<T> products = {{product_of(r), product_of(r + 1)},
+                                         static_cast<int>(d.stride - r < kPhases ? d.stride - r : kPhases)};
+      const Frames<T>& frames = products.of[0].frames;
+      const Index most = d.batch * pieces(d.time, d.stride);  // rows of a phase
+      with_tile<T>(most, group_in, d.groups * products.count, frames, products.of[0].taps, [&](auto use) {
         using P = typename decltype(use)::Tile;
         launch(exec, "conv1d_backward_input", conv1d_backward_input_kernel<P, T>,
-               {.x = pieces(frames.count, P::kSide) * pieces(group_in, P::kSide), .y = d.groups, .threads = kProductThreads}, d,
-               phase, dx, frames, taps, dy, packed.data());
+               {.x = pieces(most, P::kSide) * pieces(group_in, P::kSide),
+                .y = d.groups * products.count,
+                .threads = kProductThreads},
+               d, products, dx, dy, packed.data());
       });
     }
   }

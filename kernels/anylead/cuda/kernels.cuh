@@ -14,6 +14,7 @@
 #include <anylead/cuda/group_norm.cuh>
 #include <anylead/cuda/gumbel_quantize.cuh>
 #include <anylead/cuda/layer_norm.cuh>
+#include <anylead/cuda/lead_conv1d.cuh>
 #include <anylead/cuda/linear.cuh>
 #include <anylead/cuda/masking.cuh>
 #include <anylead/cuda/optimizer_step.cuh>

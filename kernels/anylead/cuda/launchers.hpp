@@ -54,9 +54,13 @@ void gelu_backward(const Exec&, Index n, Grad<T> dx, const T* dy, const T* x);
 template <Real T>
 void add_rows(const Exec&, const Gemm<T>&);
 
+// masking.cuh
+template <Real T>
+void lead_mask_forward(const Exec&, LeadMaskDims, T* y, const T* x, const Flag* keep);
+
 // conv1d.cuh
 /// z = conv1d_forward(x). With activated [B, T', K]: also gelu(z). With mean, squares [B tiles, K]: also the mean of each
-/// column of each tile and the sum of squared deviations from it. A segment has tiles of as many rows as are returned, 64 at
+/// column of each tile and the sum of squared deviations from it. A segment has tiles of as many rows as are returned, 32 at
 /// least; its last may have fewer.
 template <Real T>
 Index conv1d_product(const Exec&, Conv1dDims, T* z, T* activated, T* mean, T* squares, const T* x, const T* weight,
@@ -64,6 +68,20 @@ Index conv1d_product(const Exec&, Conv1dDims, T* z, T* activated, T* mean, T* sq
 template <Real T>
 void conv1d_backward(const Exec&, Conv1dDims, Grad<T> dx, Grad<T> dweight, Grad<T> dbias, const T* dy, const T* x,
                      const T* weight);
+
+// lead_conv1d.cuh
+/// conv1d_product of masked [B, T, C] = lead_mask_forward(x [B, C, T], keep [B, C] or null), which may be null if nobody wants
+/// it. Masked leads are not multiplied: what is not finite in them reaches nothing.
+template <Real T>
+Index lead_conv1d_product(const Exec&, Conv1dDims, T* z, T* activated, T* mean, T* squares, T* masked, const T* x,
+                          const Flag* keep, const T* weight, const T* bias);
+
+// conv1d_block.cuh
+/// conv1d_norm_gelu_forward of masked = lead_mask_forward(x [B, C, T], keep), which backward takes for its x.
+template <Real T>
+void lead_conv1d_norm_gelu_forward(const Exec&, Conv1dDims, BlockNorm, T* y, T* z, T* masked, T* mean, T* rstd, const T* x,
+                                   const Flag* keep, const T* weight, const T* bias, const T* norm_weight, const T* norm_bias,
+                                   T eps);
 
 // --- activations in bf16 --------------------------------------------------------------------------------------------------
 // The ops of the same name with activations and their gradients in bf16; weights, statistics and gradients of weights are

@@ -42,7 +42,7 @@ class RowLoader {
   }
 
   __device__ void operator()(T* stage) {
-#pragma unroll
+#pragma unroll 1  // fewer registers
     for (int j = 0; j < kDepth; j += kColumnStep) {
       const T* from = start_ + (tap_ * f_.tap_step + channel_);
       T* to = stage + (threadIdx.x % 8 + j) * kPitch + threadIdx.x / 8;
@@ -80,7 +80,7 @@ class PlainLoader {
         columns_(f.group - static_cast<int>(threadIdx.x % 8)) {}
 
   __device__ void operator()(T* stage) {
-#pragma unroll
+#pragma unroll 1  // fewer registers
     for (int j = 0; j < kDepth; j += kColumnStep) {
       T* to = stage + (threadIdx.x % 8 + j) * kPitch + threadIdx.x / 8;
 #pragma unroll
