@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Three updates of a tiny model on the CPU and on the GPU: the losses agree within a thousandth, masks, negatives and codes drawn
-# alike; a run goes on from the device's checkpoint on the CPU; embeddings of recordings agree.
+# Three updates of a tiny model on the CPU and on the GPU: the losses agree within a thousandth, and as many frames are masked; a
+# run goes on from the device's checkpoint on the CPU; embeddings of recordings agree.
 # Usage: pretrain_on_cuda.sh FOLDER PRETRAIN EMBED [SIMULATOR], called by ctest.
 set -euo pipefail
 work=$1 pretrain=$2 embed=$3
@@ -37,7 +37,7 @@ grep -q 'resumed from step 3' resumed.log
 
 mkdir recordings
 for n in 1 2; do
-  awk -v n=$n 'BEGIN { print "I,II,V1"; for (t = 0; t < 2500; ++t) print sin(n * t / 30), cos(t / (9 + n)), sin(t / 70) }' OFS=, \
+  awk -v n=$n -v OFS=, 'BEGIN { print "I,II,V1"; for (t = 0; t < 2500; ++t) print sin(n * t / 30), cos(t / (9 + n)), sin(t / 70) }' \
     >recordings/$n.csv
 done
 "$embed" cpu recordings --out cpu.csv
