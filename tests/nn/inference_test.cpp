@@ -34,7 +34,7 @@ double distance(const std::vector<float>& x, const std::vector<float>& y) {
 TEMPLATE_TEST_CASE("an encoder prepared for inference gives the same bits, and cannot be trained", "[nn]", float, double) {
   using T = TestType;
   ssl::EcgEncoder<T> encoder(tiny_options().encoder);
-  nn::init(encoder, {.seed = 3, .device = cpu()});
+  nn::init(encoder, {.seed = 3, .device = test_device()});
   const auto batch = tiny_batch<T>(3, 12, 77);
   const std::vector<T> plain = embed(encoder, batch);
   ssl::EcgEncoder<T> prepared = encoder;
@@ -47,8 +47,8 @@ TEMPLATE_TEST_CASE("an encoder prepared for inference gives the same bits, and c
   Tape<T> tape;
   CHECK_THROWS_WITH(prepared.forward(Ctx{}, tape.input(batch.signal)), Catch::Contains("prepared for inference"));
 
-  nn::init(prepared, {.seed = 4, .device = cpu()});
-  nn::init(encoder, {.seed = 4, .device = cpu()});
+  nn::init(prepared, {.seed = 4, .device = test_device()});
+  nn::init(encoder, {.seed = 4, .device = test_device()});
   CHECK(embed(prepared, batch) == embed(encoder, batch));
   CHECK(embed(prepared, batch) != plain);
 }
@@ -57,7 +57,7 @@ TEST_CASE("products in bf16 change a step by their rounding, alike for any numbe
   const auto batch = tiny_batch<float>(4, 12, 101);
   const Ctx ctx = {.seed = 5, .step = 0, .training = true};
   ssl::PretrainModel<float> model(tiny_options());
-  nn::init(model, {.seed = 3, .device = cpu()});
+  nn::init(model, {.seed = 3, .device = test_device()});
   const auto full = step_gradients(model, ctx, batch);
   nn::set_precision(model, Precision::bf16);
   const int before = threads();
@@ -74,7 +74,7 @@ TEST_CASE("products in bf16 change a step by their rounding, alike for any numbe
 
 TEST_CASE("an encoder prepared in bf16 gives the bits of plain products in bf16", "[nn]") {
   ssl::EcgEncoder<float> encoder(tiny_options().encoder);
-  nn::init(encoder, {.seed = 3, .device = cpu()});
+  nn::init(encoder, {.seed = 3, .device = test_device()});
   const auto batch = tiny_batch<float>(2, 12, 90);
   const auto full = embed(encoder, batch);
   nn::set_precision(encoder, Precision::bf16);

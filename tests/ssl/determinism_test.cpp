@@ -106,8 +106,12 @@ TEST_CASE("permuting the batch permutes representations", "[ssl]") {
     const auto z = encoder.forward({}, Var<float>(tensor(permuted, {5, leads, samples})), {}, permuted_lengths).value();
     const Index out = y.count() / 5;
     const auto a = y.to_host(), b = z.to_host();
-    for (std::size_t i = 0; i < 5; ++i)
-      CHECK(std::equal(b.begin() + Index(i) * out, b.begin() + Index(i + 1) * out, a.begin() + order[i] * out));
+    for (std::size_t i = 0; i < 5; ++i) {
+      const std::vector<float> before(a.begin() + order[i] * out, a.begin() + (order[i] + 1) * out);
+      const std::vector<float> after(b.begin() + Index(i) * out, b.begin() + Index(i + 1) * out);
+      // to the bit; but cuBLASLt promises only the same bits for the same product, not for a row wherever it lies
+      CHECK(test::distance(after, before) <= (test::wants_cuda() ? 2e-6 : 0));
+    }
   }
 }
 
