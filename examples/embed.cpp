@@ -9,7 +9,6 @@
 #include <vector>
 
 #include <anylead/anylead.hpp>
-#include <anylead/cpu.hpp>
 #include <anylead/data/folder.hpp>
 #include <anylead/data/npy.hpp>
 #include <anylead/data/segments.hpp>
@@ -18,6 +17,8 @@
 #include <anylead/nn/precision.hpp>
 #include <anylead/train/model_io.hpp>
 #include <anylead/train/progress.hpp>
+
+#include "support/device.hpp"
 
 using namespace anylead;
 
@@ -34,7 +35,7 @@ Examples:
       local representations, [frames, width] for each record)";
 
 struct Options {
-  std::string model, out, match, leads, normalization, array_leads, per = "record", precision = "f32";
+  std::string model, out, match, leads, normalization, array_leads, per = "record", precision = "f32", device = "cpu";
   std::vector<std::string> paths;
   bool ignore_checksums = false;
   double array_rate_hz = 500;
@@ -116,14 +117,18 @@ int run(int argc, char** argv) {
   app.add_option("--precision", o.precision, "factors of products: f32, or bf16 with sums in float")
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();
+  app.add_option("--device", o.device, "cpu, or cuda: the first GPU")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
   app.add_option("--batch", o.batch, "segments embedded at a time")->check(CLI::Range(1, 4096))->capture_default_str();
   app.add_option("--threads", o.threads, "threads; 0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   if (o.threads > 0) set_threads(static_cast<int>(o.threads));
 
+  const Device device = open_device(o.device);
   auto file = train::open_model(o.model, o.heads);
   if (!o.normalization.empty()) file.settings.normalization = o.normalization;
-  auto encoder = train::load_encoder(file, cpu());
+  auto encoder = train::load_encoder(file, device);
   nn::set_precision(encoder, train::detail::precision(o.precision));
   const data::SegmentOptions segment_options = train::segment_options(file.settings);
   ANYLEAD_CHECK(static_cast<Index>(segment_options.leads.size()) == encoder.options().leads, OptionError, "embed",
@@ -171,9 +176,9 @@ int run(int argc, char** argv) {
               keep.push_back(used[static_cast<std::size_t>(c)] &&
                              record.present[static_cast<std::size_t>((first + i) * leads + c)]);
           }
-          const Var<float> h = encoder.forward(Ctx{}, Var<float>(Tensor<float>::from_host(signal, {n, leads, samples}, cpu())),
-                                               Tensor<Flag>::from_host(keep, {n, leads}, cpu()));  // [n, T', E]
-          const auto pooled = ops::mean_pool(h).value().to_host();                                 // [n, E]
+          const Var<float> h = encoder.forward(Ctx{}, Var<float>(Tensor<float>::from_host(signal, {n, leads, samples}, device)),
+                                               Tensor<Flag>::from_host(keep, {n, leads}, device));  // [n, T', E]
+          const auto pooled = ops::mean_pool(h).value().to_host();                                  // [n, E]
           const auto local = o.per == "frame" ? h.value().to_host() : std::vector<float>();
           for (Index i = 0; i < n; ++i) {
             bool any = false;

@@ -7,12 +7,12 @@
 #include <anylead/core/atomic_file.hpp>
 #include <anylead/core/isa.hpp>
 #include <anylead/core/parallel.hpp>
-#include <anylead/cpu.hpp>
 #include <anylead/train/pretrain_run.hpp>
 #include <anylead/train/progress.hpp>
 #include <anylead/train/run_report.hpp>
 #include <anylead/train/stop_signal.hpp>
 
+#include "support/device.hpp"
 #include "support/settings_cli.hpp"
 
 using namespace anylead;
@@ -84,6 +84,7 @@ int run(int argc, char** argv) {
     return 0;
   }
 
+  const Device device = open_device(settings.device);
   train::Progress progress;
   const auto note = [&](const std::string& text) {
     progress.finish();
@@ -94,13 +95,13 @@ int run(int argc, char** argv) {
   });
   note(str("data: ", cache.report()));
 
-  train::PretrainRun pretraining(settings, cache, cpu());
+  train::PretrainRun pretraining(settings, cache, device);
   replace_text(settings.out + "/config.toml", SettingsCli::text(settings));
   if (pretraining.resumed_from()) note(str("resumed from step ", *pretraining.resumed_from()));
   if (settings.resume && !pretraining.resumed_from())
     note("nothing to resume: no checkpoint was finished; starting from the beginning");
   note(str("model: ", nn::parameter_count(pretraining.model()), " parameters; ", pretraining.training_segments(),
-           " segments to train on, ", pretraining.validation_segments(), " held back; ", threads(), " threads, ",
+           " segments to train on, ", pretraining.validation_segments(), " held back; ", device, ", ", threads(), " threads, ",
            name(current_isa())));
 
   const train::StopSignal signal;

@@ -23,6 +23,7 @@ TEST_CASE("only settings that shape the numbers count as differences", "[train]"
   b.steps = 7;
   b.threads = 1;
   b.out = "elsewhere";
+  b.device = "cuda";
   CHECK(train::differences(a, b).empty());
   CHECK(train::identity_json(a) == train::identity_json(b));
   b.rate.rate = 1e-3;
@@ -53,6 +54,7 @@ TEST_CASE("settings outside their range are refused by flag", "[train]") {
   refused([](auto& s) { s.rlm = 1.5; }, "--rlm");
   refused([](auto& s) { s.model.encoder.dropout = 1; }, "--dropout");
   refused([](auto& s) { s.schedule = "linear"; }, "--schedule");
+  refused([](auto& s) { s.device = "tpu"; }, "--device");
   refused([](auto& s) { s.conv = "(8, 3, 2)"; }, "convolution layers");
 }
 

@@ -43,7 +43,7 @@ struct PretrainCallbacks {
 };
 
 /// The loop. A run that is continued computes the same numbers, bit for bit, as one that was never interrupted (on the same
-/// instruction set).
+/// device and instruction set).
 class PretrainRun {
  public:
   /// Locks the folder settings.out and, if settings.resume, loads its last checkpoint.
@@ -62,6 +62,7 @@ class PretrainRun {
   ANYLEAD_INLINE Index validation_segments() const;
   ANYLEAD_INLINE const ssl::PretrainModel<float>& model() const;
   ANYLEAD_INLINE const Settings& settings() const;
+  ANYLEAD_INLINE const Device& device() const;
   ANYLEAD_INLINE const Snapshot& snapshot() const;
   ANYLEAD_INLINE std::optional<Index> resumed_from() const;  ///< step of the checkpoint that was loaded
   ANYLEAD_INLINE std::string last_checkpoint() const;        ///< its folder; empty if there is none

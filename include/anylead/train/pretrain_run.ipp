@@ -333,6 +333,7 @@ ANYLEAD_INLINE Index PretrainRun::training_segments() const { return static_cast
 ANYLEAD_INLINE Index PretrainRun::validation_segments() const { return static_cast<Index>(state_->validation.segments.size()); }
 ANYLEAD_INLINE const ssl::PretrainModel<float>& PretrainRun::model() const { return state_->model; }
 ANYLEAD_INLINE const Settings& PretrainRun::settings() const { return state_->settings; }
+ANYLEAD_INLINE const Device& PretrainRun::device() const { return state_->device; }
 ANYLEAD_INLINE const Snapshot& PretrainRun::snapshot() const { return state_->snapshot; }
 ANYLEAD_INLINE std::optional<Index> PretrainRun::resumed_from() const { return state_->resumed; }
 ANYLEAD_INLINE std::string PretrainRun::last_checkpoint() const {

@@ -7,7 +7,6 @@
 #include <anylead/core/atomic_file.hpp>
 #include <anylead/core/isa.hpp>
 #include <anylead/core/parallel.hpp>
-#include <anylead/cpu.hpp>
 #include <anylead/report/html.hpp>
 #include <anylead/train/progress.hpp>
 #include <anylead/train/run_report.hpp>
@@ -128,11 +127,12 @@ ANYLEAD_INLINE void write_report(const PretrainRun& run, const data::SegmentCach
     if (r.settings.empty() || r.settings.back().heading != group) r.settings.push_back({group, {}});
     r.settings.back().values.emplace_back(name, str(value));
   });
-  const MemoryStatistics memory = memory_pool(cpu()).statistics();
+  const MemoryStatistics memory = memory_pool(run.device()).statistics();
   r.resources = {{"This run",
                   {{"parameters", std::to_string(nn::parameter_count(run.model()))},
                    {"tensors at most", str(memory.peak >> 20, " MiB")},
                    {"time", duration_text(train.empty() ? 0 : train.back().seconds)},
+                   {"device", str(run.device())},
                    {"threads", std::to_string(threads())},
                    {"instruction set", std::string(name(current_isa()))}}}};
   replace_text(path, report::html_page(r));

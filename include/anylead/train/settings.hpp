@@ -65,7 +65,8 @@ struct Settings {
   // run
   std::string out = "runs/pretrain";
   bool resume = false;
-  Index threads = 0;  ///< 0: all cores
+  std::string device = "cpu";  ///< cpu, cuda
+  Index threads = 0;           ///< 0: all cores
   double validation = 0.05;
   Index validate_every = 0, save_every = 0;  ///< updates; 0: once per epoch
   Index keep = 2;
@@ -183,6 +184,7 @@ void describe(S& s, F&& f) {
   f(group, "seed", s.seed, "of everything random");
 
   group = "Run";
+  f(group, "device", s.device, "cpu, or cuda: the first GPU; the last bits of the numbers differ");
   f(group, "threads", s.threads, "threads; 0: all cores. Results do not depend on it");
   f(group, "validation", s.validation, "share of the patients held back");
   f(group, "validate-every", s.validate_every, "updates between validations; 0: once per epoch");
@@ -269,6 +271,7 @@ inline void resolve(Settings& s) {
                                             {{"random", Selection::random}, {"conditional", Selection::conditional}});
   s.lead_mask.drop = s.rlm;
   detail::precision(s.precision);
+  choose<int>("device", s.device, {{"cpu", 0}, {"cuda", 1}});
   using Kind = optim::Schedule::Kind;
   s.rate.kind =
       choose<Kind>("schedule", s.schedule,

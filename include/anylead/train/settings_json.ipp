@@ -13,10 +13,11 @@ namespace anylead::train {
 
 namespace detail {
 
-/// Settings that say where, how long and how fast a run goes, but not what it computes.
+/// Settings that say where, how long and how fast a run goes, but not what it computes (to the last bits, which devices and
+/// instruction sets round differently).
 ANYLEAD_INLINE bool leaves_numbers_alone(std::string_view setting) {
-  const std::set<std::string_view> free = {"data",           "patients",   "steps",       "epochs",   "threads",  "keep",
-                                           "validate-every", "save-every", "max-seconds", "prefetch", "recompute"};
+  const std::set<std::string_view> free = {"device", "data",           "patients",   "steps",       "epochs",   "threads",
+                                           "keep",   "validate-every", "save-every", "max-seconds", "prefetch", "recompute"};
   return free.contains(setting);
 }
 

@@ -49,6 +49,7 @@ struct GemmPlan {
 /// What a plan depends on.
 struct GemmKey {
   bool is_double;
+  Precision precision;
   Op op_a, op_b;
   bool bias;
   Index m, n, k, lda, ldb, ldc, batch, stride_a, stride_b, stride_c;

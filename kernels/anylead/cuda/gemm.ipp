@@ -46,12 +46,16 @@ std::string describe(const Shape& g) {
   return str("product [", g.m, ", ", g.k, "] x [", g.k, ", ", g.n, "]", g.batch == 1 ? "" : str(" of ", g.batch, " matrices"));
 }
 
+cublasComputeType_t compute_type(const GemmKey& key) {
+  if (key.is_double) return CUBLAS_COMPUTE_64F;
+  return key.precision == Precision::bf16 ? CUBLAS_COMPUTE_32F_FAST_16BF : CUBLAS_COMPUTE_32F;
+}
+
 /// The plan of a shape. cuBLASLt adds the bias itself where it has an algorithm that does; it is asked with an address at hand.
 GemmPlan make_plan(cublasLtHandle_t blas, const GemmKey& key, const void* address_of_bias) {
   GemmPlan plan;
   cublasLtMatmulDesc_t product = nullptr;
-  check(cublasLtMatmulDescCreate(&product, key.is_double ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F,
-                                 key.is_double ? CUDA_R_64F : CUDA_R_32F),
+  check(cublasLtMatmulDescCreate(&product, compute_type(key), key.is_double ? CUDA_R_64F : CUDA_R_32F),
         "cublasLtMatmulDescCreate");
   plan.product.reset(product);
   set(product, CUBLASLT_MATMUL_DESC_TRANSA, key.op_b == Op::none ? CUBLAS_OP_N : CUBLAS_OP_T);
@@ -109,6 +113,7 @@ void gemm(const Exec& exec, const Gemm<T>& g) {
   std::size_t align_c = alignment(g.c, g.batch > 1 ? bytes(g.stride_c) : 0);
   if (g.bias && alignment(g.bias, 0) < align_c) align_c = alignment(g.bias, 0);  // asked for together: there is one preference
   const GemmKey key = {std::same_as<T, double>,
+                       g.precision,
                        g.op_a,
                        g.op_b,
                        g.bias != nullptr,

@@ -8,13 +8,13 @@
 
 namespace anylead::cuda_ops {
 
+/// dims: structs of Index and nothing else.
 template <class P>
 constexpr ArgumentKind argument_kind() {
-  constexpr bool dims =
-      (std::is_same_v<P, RowDims> || std::is_same_v<P, LinearDims> || std::is_same_v<P, LeadMaskDims> ||
-       std::is_same_v<P, Conv1dDims> || std::is_same_v<P, GroupNormDims> || std::is_same_v<P, AttentionDims> ||
-       std::is_same_v<P, WeightNormDims> || std::is_same_v<P, QuantizeDims> || std::is_same_v<P, ContrastDims> ||
-       std::is_same_v<P, PairDims> || std::is_same_v<P, PoolDims>);
+  constexpr bool dims = (std::is_same_v<P, RowDims> || std::is_same_v<P, LeadMaskDims> || std::is_same_v<P, Conv1dDims> ||
+                         std::is_same_v<P, GroupNormDims> || std::is_same_v<P, AttentionDims> ||
+                         std::is_same_v<P, WeightNormDims> || std::is_same_v<P, QuantizeDims> ||
+                         std::is_same_v<P, ContrastDims> || std::is_same_v<P, PairDims> || std::is_same_v<P, PoolDims>);
   return dims ? ArgumentKind::dims : std::is_integral_v<P> ? ArgumentKind::integer : ArgumentKind::other;
 }
 

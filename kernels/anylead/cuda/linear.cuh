@@ -42,7 +42,8 @@ void linear_forward(const Exec& exec, LinearDims d, T* y, const T* x, const T* w
                      .op_b = Op::transpose,
                      .c = y,
                      .ldc = d.out,
-                     .bias = bias});
+                     .bias = bias,
+                     .precision = d.precision});
 }
 
 template <Real T>
@@ -60,7 +61,8 @@ void linear_backward(const Exec& exec, LinearDims d, Grad<T> dx, Grad<T> dweight
                        .op_b = Op::none,
                        .c = dx.data,
                        .ldc = d.in,
-                       .accumulate = dx.accumulates()});
+                       .accumulate = dx.accumulates(),
+                       .precision = d.precision});
   if (dweight)
     gemm(exec, Gemm<T>{.m = d.out,
                        .n = d.in,
@@ -73,7 +75,8 @@ void linear_backward(const Exec& exec, LinearDims d, Grad<T> dx, Grad<T> dweight
                        .op_b = Op::none,
                        .c = dweight.data,
                        .ldc = d.in,
-                       .accumulate = dweight.accumulates()});
+                       .accumulate = dweight.accumulates(),
+                       .precision = d.precision});
   column_sums(exec, {d.rows, d.out}, dbias, Plain<T>{dy, d.out});
 }
 
