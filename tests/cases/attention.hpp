@@ -58,7 +58,7 @@ inline OpCase attention(AttentionDims d, Padding padding, float p, int kind) {
 
 inline std::vector<OpCase> attention() {
   std::vector<OpCase> all;
-  for (const AttentionDims d : {AttentionDims{0, 4, 2, 4},
+  for (const AttentionDims& d : {AttentionDims{0, 4, 2, 4},
                                 {1, 1, 1, 1},
                                 {2, 7, 1, 5},
                                 {2, 15, 3, 8},

@@ -167,7 +167,7 @@ inline std::vector<OpCase> linears() {
 /// Batch, time, in, out, taps, stride, padding, groups.
 inline std::vector<OpCase> convolutions() {
   std::vector<OpCase> all;
-  for (const Conv1dDims d : {Conv1dDims{0, 8, 2, 3, 2, 2, 0, 1},
+  for (const Conv1dDims& d : {Conv1dDims{0, 8, 2, 3, 2, 2, 0, 1},
                              {1, 1, 1, 1, 1, 1, 0, 1},
                              {2, 8, 3, 5, 2, 2, 0, 1},
                              {2, 9, 3, 5, 2, 2, 0, 1},
@@ -187,7 +187,7 @@ inline std::vector<OpCase> convolutions() {
 
 inline std::vector<OpCase> blocks() {
   std::vector<OpCase> all;
-  for (const Conv1dDims d : {Conv1dDims{0, 8, 2, 3, 2, 2, 0, 1},
+  for (const Conv1dDims& d : {Conv1dDims{0, 8, 2, 3, 2, 2, 0, 1},
                              {2, 9, 3, 5, 2, 2, 0, 1},
                              {3, 32, 12, 17, 2, 2, 0, 1},
                              {2, 21, 4, 70, 3, 2, 0, 1},
@@ -200,7 +200,7 @@ inline std::vector<OpCase> blocks() {
 
 inline std::vector<OpCase> positionals() {
   std::vector<OpCase> all;
-  for (const Conv1dDims d :
+  for (const Conv1dDims& d :
        {positional(0, 4, 4, 3, 2), positional(1, 1, 1, 1, 1), positional(1, 1, 4, 8, 2), positional(2, 7, 6, 4, 3),
         positional(2, 7, 6, 5, 1), positional(2, 20, 32, 8, 4), positional(1, 33, 8, 16, 8), positional(3, 5, 16, 31, 2),
         positional(1, 24, 12, 128, 3), positional(1, 24, 16, 128, 4), positional(1, 300, 8, 16, 4), positional(2, 1, 8, 9, 4),

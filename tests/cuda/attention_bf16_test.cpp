@@ -110,7 +110,7 @@ void check_attention(AttentionDims d, bool padded, float p, GradMode mode, Index
 }  // namespace
 
 TEST_CASE("attention in bf16 agrees with its reference, whatever the size", "[cuda]") {
-  for (const AttentionDims d : {AttentionDims{0, 4, 2, 4},
+  for (const AttentionDims& d : {AttentionDims{0, 4, 2, 4},
                                 {1, 1, 1, 1},
                                 {2, 7, 1, 5},
                                 {1, 33, 2, 16},

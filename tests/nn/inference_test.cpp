@@ -1,5 +1,6 @@
 #include <anylead/nn/inference.hpp>
 
+#include <array>
 #include <cmath>
 #include <vector>
 
@@ -51,6 +52,16 @@ TEMPLATE_TEST_CASE("an encoder prepared for inference gives the same bits, and c
   nn::init(encoder, {.seed = 4, .device = test_device()});
   CHECK(embed(prepared, batch) == embed(encoder, batch));
   CHECK(embed(prepared, batch) != plain);
+}
+
+TEST_CASE("linear maps with prepared weights equal those with plain ones, at any size", "[nn]") {
+  for (const auto& [rows, in, out] :
+       std::vector<std::array<Index, 3>>{{1, 1, 1}, {3, 33, 17}, {15, 800, 65}, {2, 0, 3}, {0, 4, 5}}) {
+    const Tensor<double> x = normal<double>("x", {rows, in}), w = normal<double>("w", {out, in}),
+                         b = normal<double>("b", {out});
+    const auto plain = ops::linear(Var<double>(x), Var<double>(w), Var<double>(b)).value().to_host();
+    CHECK(ops::linear(Var<double>(x), ops::prepare_linear(w), Var<double>(b)).value().to_host() == plain);
+  }
 }
 
 TEST_CASE("products in bf16 change a step by their rounding, alike for any number of threads", "[nn]") {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+
 #include "reference/elementwise.hpp"
 
 namespace anylead::reference {
@@ -11,6 +13,12 @@ inline void linear_forward(const Exec&, LinearDims d, double* y, const double* x
       for (Index i = 0; i < d.in; ++i) sum += x[r * d.in + i] * weight[o * d.in + i];
       y[r * d.out + o] = bias ? sum + bias[o] : sum;
     }
+}
+
+/// The plain order is as good as any.
+inline Index linear_prepared_size(const Exec&, LinearDims d) { return d.in * d.out; }
+inline void linear_prepare(const Exec&, LinearDims d, double* prepared, const double* weight) {
+  std::copy_n(weight, d.in * d.out, prepared);
 }
 
 inline void linear_backward(const Exec&, LinearDims d, Grad<double> dx, Grad<double> dweight, Grad<double> dbias,

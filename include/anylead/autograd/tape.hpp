@@ -181,7 +181,7 @@ class Tape {
     Node& node = nodes_[static_cast<std::size_t>(id)];
     if (node.leaf) {
       Leaf<T>& leaf = *node.leaf;
-      if (!leaf.grad.defined()) leaf.grad = Tensor<T>(node.shape, node.device);
+      if (!leaf.grad.defined()) leaf.grad = Tensor<T>::lasting(node.shape, node.device);
       const GradMode mode = leaf.touched ? GradMode::accumulate : GradMode::overwrite;
       leaf.touched = true;
       return {leaf.grad.data(), mode};

@@ -27,6 +27,7 @@ struct LeadMaskDims {
 /// x [B, T, C], weight [K, C/G, L], y [B, T', K]
 struct Conv1dDims {
   Index batch, time, in, out, taps, stride, padding, groups;
+  Precision precision = Precision::full;
 
   /// T' = floor((T + 2 padding - L) / stride) + 1
   ANYLEAD_HD constexpr Index out_time() const { return (time + 2 * padding - taps) / stride + 1; }
@@ -47,6 +48,7 @@ struct GroupNormDims {
 /// q, k, v, y [B, T, H D]
 struct AttentionDims {
   Index batch, time, heads, head_width;
+  Precision precision = Precision::full;
 };
 
 /// v [outer, kept, inner], g [kept]: one norm for each index of the kept axis

@@ -36,12 +36,12 @@ class MemoryPool {
   };
 
   /// A block of at least `bytes`. @throws DeviceError with the numbers when the device is out of memory.
-  Block* take(const Device& device, std::size_t bytes) {
+  Block* take(const Device& device, std::size_t bytes, bool exact = false) {
     const std::size_t first = size_class(bytes);
     const std::lock_guard lock(mutex_);
     if (free_.size() < first + kSteps + 1) free_.resize(first + kSteps + 1);
     Block* block = nullptr;
-    for (std::size_t c = first; c < first + kSteps && !block; ++c)
+    for (std::size_t c = first; c < first + (exact ? 1 : kSteps) && !block; ++c)
       if (!free_[c].empty()) {
         block = free_[c].back();
         free_[c].pop_back();
@@ -156,7 +156,9 @@ class Headroom {
 class Storage {
  public:
   Storage() = default;
-  Storage(const Device& device, std::size_t bytes) : block_(memory_pool(device).take(device, bytes)) {}
+  /// exact: no block of a larger size class, for memory that stays: what it does not use is lost for as long.
+  Storage(const Device& device, std::size_t bytes, bool exact = false)
+      : block_(memory_pool(device).take(device, bytes, exact)) {}
 
   /// Memory that somebody else made, on the device and writable: a part of a mapped file. It lives as long as `keeper`.
   static Storage over(const Device& device, void* data, std::size_t bytes, std::shared_ptr<const void> keeper) {

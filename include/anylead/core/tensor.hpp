@@ -23,6 +23,16 @@ class Tensor {
   Tensor(const Shape& shape, const Device& device)
       : Tensor(shape, device, static_cast<std::size_t>(static_cast<double>(shape.count()) * Headroom::factor()) * sizeof(T)) {}
 
+  /// The same for a tensor that outlives steps: a parameter's gradient, an optimiser's state.
+  static Tensor lasting(const Shape& shape, const Device& device) {
+    Tensor t;
+    t.reserve_ = static_cast<std::size_t>(shape.count()) * sizeof(T);
+    t.storage_ = Storage(device, t.reserve_, true);
+    t.shape_ = shape;
+    t.defined_ = true;
+    return t;
+  }
+
   /// Uninitialised memory of the shape and reserve of another tensor.
   static Tensor like(const Tensor& other) { return Tensor(other.shape_, other.device(), other.reserve_); }
 

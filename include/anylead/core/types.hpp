@@ -16,10 +16,10 @@ using Index32 = std::int32_t;
 /// Truth values kept on a device: 0 or 1.
 using Flag = std::uint8_t;
 
-/// How products multiply: a property of a run. State and sums stay in the tensors' own type either way.
+/// How products may multiply: a property of a run. State and sums stay in the tensors' own type either way.
 enum class Precision : std::uint8_t {
   full,  ///< factors in the tensors' type
-  bf16   ///< factors rounded to bfloat16 (8 bits of significand, nearest, ties to even), sums in float; of float tensors only
+  bf16   ///< where it is faster, factors rounded to bfloat16 (8 bits of significand, nearest, ties to even), sums in float
 };
 
 /// Number types that layers and ops are instantiated for.

@@ -86,7 +86,8 @@ void attention_forward(const Exec&, AttentionDims d, T* y, T* logsum, const T* q
                             .op_b = Op::transpose,
                             .c = scores,
                             .ldc = time,
-                            .alpha = factor});
+                            .alpha = factor,
+                            .precision = d.precision});
         with_isa<SoftmaxRowsPass>(rows, time, scores, logsum + i * time + first, padding ? padding + b * time : padding,
                                   dropout, static_cast<std::uint64_t>((i * time + first) * time), factors);
         gemm_serial(Gemm<T>{.m = rows,
@@ -99,7 +100,8 @@ void attention_forward(const Exec&, AttentionDims d, T* y, T* logsum, const T* q
                             .ldb = stride,
                             .op_b = Op::none,
                             .c = y + o + first * stride,
-                            .ldc = stride});
+                            .ldc = stride,
+                            .precision = d.precision});
       }
     }
   });
@@ -132,7 +134,8 @@ void attention_backward(const Exec&, AttentionDims d, Grad<T> dq, Grad<T> dk, Gr
                             .op_b = Op::transpose,
                             .c = scores,
                             .ldc = time,
-                            .alpha = factor});
+                            .alpha = factor,
+                            .precision = d.precision});
         gemm_serial(Gemm<T>{.m = rows,
                             .n = time,
                             .k = width,
@@ -143,7 +146,8 @@ void attention_backward(const Exec&, AttentionDims d, Grad<T> dq, Grad<T> dk, Gr
                             .ldb = stride,
                             .op_b = Op::transpose,
                             .c = dscores,
-                            .ldc = time});
+                            .ldc = time,
+                            .precision = d.precision});
         with_isa<AttentionBackwardRowsPass>(rows, time, scores, dscores, logsum + i * time + first, dy + from, y + from, stride,
                                             width, padding ? padding + b * time : padding, dropout,
                                             static_cast<std::uint64_t>((i * time + first) * time), factor, factors);
@@ -160,7 +164,8 @@ void attention_backward(const Exec&, AttentionDims d, Grad<T> dq, Grad<T> dk, Gr
                               .op_b = Op::none,
                               .c = dv.data + o,
                               .ldc = stride,
-                              .accumulate = later || dv.accumulates()});
+                              .accumulate = later || dv.accumulates(),
+                              .precision = d.precision});
         if (dq)
           gemm_serial(Gemm<T>{.m = rows,
                               .n = width,
@@ -173,7 +178,8 @@ void attention_backward(const Exec&, AttentionDims d, Grad<T> dq, Grad<T> dk, Gr
                               .op_b = Op::none,
                               .c = dq.data + from,
                               .ldc = stride,
-                              .accumulate = dq.accumulates()});
+                              .accumulate = dq.accumulates(),
+                              .precision = d.precision});
         if (dk)
           gemm_serial(Gemm<T>{.m = time,
                               .n = width,
@@ -186,7 +192,8 @@ void attention_backward(const Exec&, AttentionDims d, Grad<T> dq, Grad<T> dk, Gr
                               .op_b = Op::none,
                               .c = dk.data + o,
                               .ldc = stride,
-                              .accumulate = later || dk.accumulates()});
+                              .accumulate = later || dk.accumulates(),
+                              .precision = d.precision});
       }
     }
   });

@@ -80,7 +80,8 @@ void conv1d_forward(const Exec&, Conv1dDims d, T* y, const T* x, const T* weight
                    .op_b = Op::transpose,
                    .c = y + b * p.out_time * d.out,
                    .ldc = d.out,
-                   .bias = bias});
+                   .bias = bias,
+                   .precision = d.precision});
     return;
   }
   parallel_for(d.batch * d.groups, 1, [&](Index begin, Index end) {
@@ -100,7 +101,8 @@ void conv1d_forward(const Exec&, Conv1dDims d, T* y, const T* x, const T* weight
                           .op_b = Op::transpose,
                           .c = y + b * p.out_time * d.out + g * p.group_out,
                           .ldc = d.out,
-                          .bias = bias ? bias + g * p.group_out : bias});
+                          .bias = bias ? bias + g * p.group_out : bias,
+                          .precision = d.precision});
     }
   });
 }
@@ -131,7 +133,8 @@ void conv1d_backward(const Exec& exec, Conv1dDims d, Grad<T> dx, Grad<T> dweight
                      .op_b = Op::none,
                      .c = dx.data + b * d.time * d.in,
                      .ldc = d.stride * d.in,
-                     .accumulate = dx.accumulates()});
+                     .accumulate = dx.accumulates(),
+                     .precision = d.precision});
     } else {
       parallel_for(d.batch * d.groups, 1, [&](Index begin, Index end) {
         for (Index i = begin; i < end; ++i) {
@@ -148,7 +151,8 @@ void conv1d_backward(const Exec& exec, Conv1dDims d, Grad<T> dx, Grad<T> dweight
                               .ldb = p.row,
                               .op_b = Op::none,
                               .c = rows,
-                              .ldc = p.row});
+                              .ldc = p.row,
+                              .precision = d.precision});
           for (Index t = 0; t < p.out_time; ++t)
             for (Index l = 0; l < d.taps; ++l) {
               const Index frame = t * d.stride + l - d.padding;
@@ -179,7 +183,8 @@ void conv1d_backward(const Exec& exec, Conv1dDims d, Grad<T> dx, Grad<T> dweight
                    .op_b = Op::none,
                    .c = packed,
                    .ldc = p.row,
-                   .accumulate = b > 0});
+                   .accumulate = b > 0,
+                   .precision = d.precision});
   } else {
     parallel_for(d.groups, 1, [&](Index begin, Index end) {
       for (Index g = begin; g < end; ++g)
@@ -198,7 +203,8 @@ void conv1d_backward(const Exec& exec, Conv1dDims d, Grad<T> dx, Grad<T> dweight
                               .op_b = Op::none,
                               .c = packed + g * p.group_out * p.row,
                               .ldc = p.row,
-                              .accumulate = b > 0});
+                              .accumulate = b > 0,
+                              .precision = d.precision});
         }
     });
   }

@@ -203,10 +203,12 @@ struct PackA {
       const Index count = cut_even(block->rows, block->panels, i + 1) - first;
       const float* a = block->a + first;
       Bf16Pair* to = block->to + i * block->panel_size;
+      // A last vector writes beyond its row, into what comes next; it reads what is there if there is something.
+      const Index readable = first + (count + P::lanes - 1) / P::lanes * P::lanes <= block->rows ? P::lanes * count : count;
       for (Index p = 0; p < block->k; p += 2, a += 2 * block->lda, to += count)
-        for (Index r = 0; r < count; r += P::lanes) {  // a last vector writes beyond the row, into what comes next
-          const V one = load_some<V>(a + r, count - r);
-          const auto pairs = P::across(one, p + 1 < block->k ? load_some<V>(a + block->lda + r, count - r) : V{});
+        for (Index r = 0; r < count; r += P::lanes) {
+          const V one = load_some<V>(a + r, readable - r);
+          const auto pairs = P::across(one, p + 1 < block->k ? load_some<V>(a + block->lda + r, readable - r) : V{});
           std::memcpy(to + r, &pairs, sizeof pairs);
         }
     }

@@ -23,7 +23,7 @@ class MultiHeadAttention {
   /// x: [B, T, E]; padding: [B, T] or undefined -> [B, T, E].
   Var<T> forward(Ctx ctx, const Var<T>& x, const Tensor<Flag>& padding) const {
     const Var<T> y = ops::attention(q_.forward(x), k_.forward(x), v_.forward(x), options_.heads, padding,
-                                    ctx.at("attention").dropout(options_.dropout));
+                                    ctx.at("attention").dropout(options_.dropout), precision_);
     return out_.forward(y);
   }
 
@@ -32,6 +32,9 @@ class MultiHeadAttention {
     const Var<T> constant(x.value());
     return ops::attention_weights(q_.forward(constant), k_.forward(constant), options_.heads, padding);
   }
+
+  /// @see nn/precision.hpp
+  void set_precision(Precision precision) { precision_ = precision; }
 
   template <class Self, class F>
   static void visit(Self& self, F&& f) {
@@ -45,6 +48,7 @@ class MultiHeadAttention {
   static Linear<T> projection(const Options& o) { return Linear<T>(o.width, o.width, Init::normal(0.02), Init::zeros()); }
 
   Options options_;
+  Precision precision_ = Precision::full;
   Linear<T> q_, k_, v_, out_;
 };
 

@@ -35,9 +35,13 @@ class ConvBlock {
   /// x: [B, T, C] -> [B, T', K].
   Var<T> forward(const Var<T>& x) const {
     const bool normed = norm_ != BlockNorm::none;
-    return ops::conv1d_norm_gelu(x, on(x, weight_), has_bias_ ? on(x, bias_) : Var<T>(), {.stride = layer_.stride}, norm_,
+    return ops::conv1d_norm_gelu(x, on(x, weight_), has_bias_ ? on(x, bias_) : Var<T>(),
+                                 {.stride = layer_.stride, .precision = precision_}, norm_,
                                  normed ? on(x, norm_weight_) : Var<T>(), normed ? on(x, norm_bias_) : Var<T>());
   }
+
+  /// @see nn/precision.hpp
+  void set_precision(Precision precision) { precision_ = precision; }
 
   template <class Self, class F>
   static void visit(Self& self, F&& f) {
@@ -56,6 +60,7 @@ class ConvBlock {
   ConvLayer layer_;
   BlockNorm norm_ = BlockNorm::none;
   bool has_bias_ = false;
+  Precision precision_ = Precision::full;
   Parameter<T> weight_, bias_, norm_weight_, norm_bias_;
 };
 

@@ -8,7 +8,8 @@ namespace anylead::ops {
 namespace detail {
 
 template <Real T>
-AttentionDims attention_dims(const Var<T>& q, const Var<T>& k, const Var<T>& v, Index heads, const Tensor<Flag>& padding) {
+AttentionDims attention_dims(const Var<T>& q, const Var<T>& k, const Var<T>& v, Index heads, const Tensor<Flag>& padding,
+                             Precision precision = Precision::full) {
   ANYLEAD_CHECK(q.shape().rank() == 3 && k.shape() == q.shape() && v.shape() == q.shape(), ShapeError, "attention",
                 "expected q, k, v of one shape [B, T, E], found ", q.shape(), ", ", k.shape(), ", ", v.shape());
   const Shape& s = q.shape();
@@ -16,7 +17,7 @@ AttentionDims attention_dims(const Var<T>& q, const Var<T>& k, const Var<T>& v, 
   ANYLEAD_CHECK(!padding.defined() || padding.shape() == Shape({s[0], s[1]}), ShapeError, "attention", "padding ",
                 padding.shape(), " for q ", s);
   check_devices("attention", q, k, v, padding);
-  return {s[0], s[1], heads, s[2] / heads};
+  return {s[0], s[1], heads, s[2] / heads, precision};
 }
 
 }  // namespace detail
@@ -26,8 +27,8 @@ AttentionDims attention_dims(const Var<T>& q, const Var<T>& k, const Var<T>& v, 
 /// are computed again in backward. @throws ShapeError. Reference: Vaswani et al. 2017, eq. 1.
 template <Real T>
 Var<T> attention(const Var<T>& q, const Var<T>& k, const Var<T>& v, Index heads, const Tensor<Flag>& padding = {},
-                 Dropout dropout = {}) {
-  const AttentionDims d = detail::attention_dims(q, k, v, heads, padding);
+                 Dropout dropout = {}, Precision precision = Precision::full) {
+  const AttentionDims d = detail::attention_dims(q, k, v, heads, padding, precision);
   Tensor<T> y = Tensor<T>::like(q.value());
   const Tensor<T> logsum({d.batch, d.heads, d.time}, q.device());
   detail::run<T>(q.device(), "attention", &OpTable<T>::attention_forward, d, y.data(), logsum.data(), q.data(), k.data(),

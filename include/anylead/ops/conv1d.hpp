@@ -7,6 +7,7 @@ namespace anylead::ops {
 
 struct Conv1dOptions {
   Index stride = 1, padding = 0, groups = 1;
+  Precision precision = Precision::full;
 };
 
 namespace detail {
@@ -15,8 +16,8 @@ template <Real T>
 Conv1dDims conv1d_dims(std::string_view name, const Var<T>& x, const Var<T>& weight, const Var<T>& bias, Conv1dOptions o) {
   ANYLEAD_CHECK(x.shape().rank() == 3 && weight.shape().rank() == 3, ShapeError, name,
                 "expected x [B, T, C] and weight [K, C/G, L], found ", x.shape(), " and ", weight.shape());
-  const Conv1dDims d = {x.shape()[0],      x.shape()[1], x.shape()[2], weight.shape()[0],
-                        weight.shape()[2], o.stride,     o.padding,    o.groups};
+  const Conv1dDims d = {x.shape()[0], x.shape()[1], x.shape()[2], weight.shape()[0], weight.shape()[2],
+                        o.stride,     o.padding,    o.groups,     o.precision};
   ANYLEAD_CHECK(o.stride >= 1 && o.padding >= 0 && o.groups >= 1 && d.in % o.groups == 0 && d.out % o.groups == 0, ShapeError,
                 name, d.in, " channels to ", d.out, " in ", o.groups, " groups, stride ", o.stride, ", padding ", o.padding);
   ANYLEAD_CHECK(weight.shape()[1] == d.in / o.groups, ShapeError, name, "weight ", weight.shape(), " expects ",

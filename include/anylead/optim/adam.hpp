@@ -77,7 +77,7 @@ class Adam {
 
  private:
   static Tensor<T> zeros(const Tensor<T>& like) {
-    Tensor<T> t(like.shape(), like.device());
+    const Tensor<T> t = Tensor<T>::lasting(like.shape(), like.device());
     ops::detail::run<T>(t.device(), "fill", &OpTable<T>::fill, t.count(), t.data(), T(0));
     return t;
   }
