@@ -64,16 +64,17 @@ def launches(simulator, program, name, batch):
 
 
 def resources(nvcc):
-    """Registers and spilled bytes of every kernel on sm_90, by its short name."""
+    """Registers and spilled bytes of every kernel on sm_80 and sm_90, by its short name."""
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for source in SOURCES:
-            text = run([nvcc, "-cubin", "-arch=sm_90", "-O3", "-std=c++20", "-Xptxas", "-v", f"-I{ROOT}/kernels",
-                        f"-I{ROOT}/include", "-o", f"{folder}/kernel.cubin", f"{ROOT}/kernels/src/{source}.cu"])
-            entry = re.compile(r"Compiling entry function '(\S+)'.*?(\d+) bytes spill stores, (\d+) bytes spill loads"
+            text = run([nvcc, "-fatbin", "-gencode=arch=compute_80,code=sm_80", "-gencode=arch=compute_90,code=sm_90", "-O3",
+                        "-std=c++20", "-Xptxas", "-v", f"-I{ROOT}/kernels", f"-I{ROOT}/include", "-o", f"{folder}/kernels", f"{ROOT}/kernels/src/{source}.cu"])
+            entry = re.compile(r"Compiling entry function '(\S+)' for 'sm_(\d+)'.*?(\d+) bytes spill stores, (\d+) bytes spill loads"
                                r".*?Used (\d+) registers", re.S)
-            for mangled, stores, loads, registers in entry.findall(text):
-                found[short(run(["c++filt", mangled]).strip())] = (int(registers), int(stores) + int(loads))
+            for mangled, architecture, stores, loads, registers in entry.findall(text):
+                name = short(run(["c++filt", mangled]).strip())
+                found.setdefault(name, {})[architecture] = (int(registers), int(stores) + int(loads))
     return found
 
 
@@ -131,15 +132,15 @@ traffic is counted, time is not measured. What the columns mean, and what a GPU 
         for launch in done:
             kernels.setdefault((name, short(launch["kernel"])), launch)
     text += "\n## Kernels\n\n"
-    text += row("Pass", "Kernel", "Threads", "Registers", "Spilled bytes", "Shared, KiB", "Resident warps of 64", "Coalescing",
+    text += row("Pass", "Kernel", "Threads", "Registers, sm_80/sm_90", "Spilled bytes", "Shared, KiB", "Resident warps of 64", "Coalescing",
                 "Wavefronts / ideal")
     text += row(*["---", "---"] + ["---:"] * 7)
     for (name, kernel), launch in kernels.items():
         t, threads = traffic(launch), launch["block"][0] * launch["block"][1] * launch["block"][2]
         shared = launch["static_shared"] + launch["dynamic_shared"]
-        registers, spilled = known.get(kernel, (None, None))
-        text += row(name, f"`{kernel}`", threads, registers if registers else "?", "?" if spilled is None else spilled,
-                    f"{shared / 1024:.1f}", resident_warps(threads, registers, shared) if registers else "?",
+        of = [known[kernel][architecture] for architecture in ("80", "90")]
+        text += row(name, f"`{kernel}`", threads, "/".join(str(registers) for registers, _ in of),
+                    "/".join(str(spilled) for _, spilled in of), f"{shared / 1024:.1f}", resident_warps(threads, of[1][0], shared),
                     f"{t['requested'] / t['sectors']:.2f}" if t["sectors"] else "",
                     f"{t['wavefronts'] / t['ideal']:.2f}" if t["ideal"] else "")
     return text

