@@ -60,7 +60,9 @@ TEST_CASE("linear maps with prepared weights equal those with plain ones, at any
     const Tensor<double> x = normal<double>("x", {rows, in}), w = normal<double>("w", {out, in}),
                          b = normal<double>("b", {out});
     const auto plain = ops::linear(Var<double>(x), Var<double>(w), Var<double>(b)).value().to_host();
-    CHECK(ops::linear(Var<double>(x), ops::prepare_linear(w), Var<double>(b)).value().to_host() == plain);
+    const auto prepared = ops::prepare_linear(w);
+    REQUIRE((prepared.data.defined() || wants_cuda()));  // a GPU has no such form
+    if (prepared.data.defined()) CHECK(ops::linear(Var<double>(x), prepared, Var<double>(b)).value().to_host() == plain);
   }
 }
 
