@@ -59,16 +59,16 @@ inline OpCase attention(AttentionDims d, Padding padding, float p, int kind) {
 inline std::vector<OpCase> attention() {
   std::vector<OpCase> all;
   for (const AttentionDims& d : {AttentionDims{0, 4, 2, 4},
-                                {1, 1, 1, 1},
-                                {2, 7, 1, 5},
-                                {2, 15, 3, 8},
-                                {1, 16, 2, 16},
-                                {3, 17, 2, 3},
-                                {2, 33, 2, 16},
-                                {1, 193, 1, 3},
-                                {2, 34, 1, 32},
-                                {1, 83, 2, 64},
-                                {1, 37, 1, 100}})
+                                 {1, 1, 1, 1},
+                                 {2, 7, 1, 5},
+                                 {2, 15, 3, 8},
+                                 {1, 16, 2, 16},
+                                 {3, 17, 2, 3},
+                                 {2, 33, 2, 16},
+                                 {1, 193, 1, 3},
+                                 {2, 34, 1, 32},
+                                 {1, 83, 2, 64},
+                                 {1, 37, 1, 100}})
     for (const Padding padding : {Padding::none, Padding::tail, Padding::all}) {
       for (const float p : {0.f, 0.25f})
         for (const int kind : {0, 1}) all.push_back(attention(d, padding, p, kind));

@@ -168,18 +168,18 @@ inline std::vector<OpCase> linears() {
 inline std::vector<OpCase> convolutions() {
   std::vector<OpCase> all;
   for (const Conv1dDims& d : {Conv1dDims{0, 8, 2, 3, 2, 2, 0, 1},
-                             {1, 1, 1, 1, 1, 1, 0, 1},
-                             {2, 8, 3, 5, 2, 2, 0, 1},
-                             {2, 9, 3, 5, 2, 2, 0, 1},
-                             {3, 33, 12, 17, 2, 2, 0, 1},
-                             {2, 17, 4, 6, 3, 1, 0, 1},
-                             {2, 17, 4, 6, 3, 2, 0, 1},
-                             {2, 19, 4, 6, 2, 5, 0, 1},
-                             {2, 17, 4, 6, 3, 2, 1, 2},
-                             {2, 5, 4, 4, 8, 1, 4, 4},
-                             {1, 65, 31, 33, 5, 3, 2, 1},
-                             {2, 10, 6, 9, 4, 4, 3, 3},
-                             {2, 2, 3, 4, 2, 2, 0, 1}})
+                              {1, 1, 1, 1, 1, 1, 0, 1},
+                              {2, 8, 3, 5, 2, 2, 0, 1},
+                              {2, 9, 3, 5, 2, 2, 0, 1},
+                              {3, 33, 12, 17, 2, 2, 0, 1},
+                              {2, 17, 4, 6, 3, 1, 0, 1},
+                              {2, 17, 4, 6, 3, 2, 0, 1},
+                              {2, 19, 4, 6, 2, 5, 0, 1},
+                              {2, 17, 4, 6, 3, 2, 1, 2},
+                              {2, 5, 4, 4, 8, 1, 4, 4},
+                              {1, 65, 31, 33, 5, 3, 2, 1},
+                              {2, 10, 6, 9, 4, 4, 3, 3},
+                              {2, 2, 3, 4, 2, 2, 0, 1}})
     for (const bool bias : {true, false})
       for (const bool backward : {false, true}) all.push_back(conv1d(d, bias, backward));
   return all;
@@ -188,10 +188,10 @@ inline std::vector<OpCase> convolutions() {
 inline std::vector<OpCase> blocks() {
   std::vector<OpCase> all;
   for (const Conv1dDims& d : {Conv1dDims{0, 8, 2, 3, 2, 2, 0, 1},
-                             {2, 9, 3, 5, 2, 2, 0, 1},
-                             {3, 32, 12, 17, 2, 2, 0, 1},
-                             {2, 21, 4, 70, 3, 2, 0, 1},
-                             {1, 66, 2, 16, 2, 2, 0, 1}})
+                              {2, 9, 3, 5, 2, 2, 0, 1},
+                              {3, 32, 12, 17, 2, 2, 0, 1},
+                              {2, 21, 4, 70, 3, 2, 0, 1},
+                              {1, 66, 2, 16, 2, 2, 0, 1}})
     for (const BlockNorm norm : {BlockNorm::none, BlockNorm::group, BlockNorm::layer})
       for (const bool bias : {true, false})
         for (const bool backward : {false, true}) all.push_back(conv1d_norm_gelu(d, norm, bias, backward));

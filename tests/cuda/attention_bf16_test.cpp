@@ -111,13 +111,13 @@ void check_attention(AttentionDims d, bool padded, float p, GradMode mode, Index
 
 TEST_CASE("attention in bf16 agrees with its reference, whatever the size", "[cuda]") {
   for (const AttentionDims& d : {AttentionDims{0, 4, 2, 4},
-                                {1, 1, 1, 1},
-                                {2, 7, 1, 5},
-                                {1, 33, 2, 16},
-                                {2, 31, 3, 24},
-                                {1, 156, 2, 64},
-                                {1, 81, 1, 100},
-                                {1, 67, 1, 128}})
+                                 {1, 1, 1, 1},
+                                 {2, 7, 1, 5},
+                                 {1, 33, 2, 16},
+                                 {2, 31, 3, 24},
+                                 {1, 156, 2, 64},
+                                 {1, 81, 1, 100},
+                                 {1, 67, 1, 128}})
     for (const bool padded : {false, true})
       for (const float p : {0.f, 0.25f}) check_attention(d, padded, p, GradMode::overwrite, 0);
 }

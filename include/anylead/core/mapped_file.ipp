@@ -25,7 +25,8 @@ ANYLEAD_INLINE MappedFile::MappedFile(const std::string& path) {
     problem = "not a regular file";
   } else if (status.st_size > 0) {
     const auto size = static_cast<std::size_t>(status.st_size);
-    void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+    // Without reserve: files larger than the memory are mapped, too, and hardly any page is ever written.
+    void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file, 0);
     if (data == MAP_FAILED) {
       problem = std::strerror(errno);
     } else {
