@@ -49,10 +49,18 @@ constexpr Index tile_cols(Isa isa) {
   return (isa == Isa::avx512 ? 128 : isa == Isa::avx2 ? 64 : 32) / static_cast<Index>(sizeof(T));
 }
 
-/// The instruction set whose tiles multiply pairs: AVX-512 has an instruction for it on some processors only.
+/// Whether tiles use AVX-512's instruction for pairs. clang refuses its operands in a function that is compiled for the base
+/// architecture before it is inlined into one that is not; it multiplies and adds twice.
+#if defined(__x86_64__) && !defined(__clang__)
+inline constexpr bool kPairsInstruction = true;
+#else
+inline constexpr bool kPairsInstruction = false;
+#endif
+
+/// The instruction set whose tiles multiply pairs: the instruction is there on some processors with AVX-512 only.
 inline Isa isa_of_pairs(Isa isa) {
 #if defined(__x86_64__)
-  if (isa == Isa::avx512 && !__builtin_cpu_supports("avx512bf16")) return Isa::avx2;
+  if (kPairsInstruction && isa == Isa::avx512 && !__builtin_cpu_supports("avx512bf16")) return Isa::avx2;
 #endif
   return isa;
 }
@@ -119,8 +127,8 @@ struct TilePass {
   }
   template <Isa isa, class V, class Bits>
   ANYLEAD_SIMD static V multiply_add(V sum, Bf16Pair x, Bits b) {
-    if constexpr (isa == Isa::avx512) {
-#if defined(__x86_64__)
+    if constexpr (isa == Isa::avx512 && kPairsInstruction) {
+#if defined(__x86_64__) && !defined(__clang__)
       const Bits pair = x.bits + Bits{};
       asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(b), "v"(pair));
 #endif
