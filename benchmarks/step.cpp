@@ -11,7 +11,6 @@
 #include <cstdio>
 #include <exception>
 #include <fstream>
-#include <map>
 #include <memory>
 #include <numeric>
 #include <string>
@@ -44,11 +43,10 @@ Examples:
       what a process costs from its start to its first embedding; --save-weights writes such a file)";
 
 struct Options {
-  std::string config = "small", mode = "train", weights, save_weights;
+  std::string config = "small", mode = "train", precision = "f32", weights, save_weights;
   Index batch = 8, threads = 2, steps = 5, warmup = 2, samples = 2500;
   std::uint64_t seed = 0;
   bool json = false, prepare = true;
-  Precision precision = Precision::full;
 };
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
@@ -193,9 +191,8 @@ int run(int argc, char** argv) {
   app.add_option("--weights", o.weights, "take the parameters from this file instead of drawing them (infer)");
   app.add_option("--save-weights", o.save_weights, "write the drawn parameters to this .safetensors file");
   app.add_option("--precision", o.precision, "of the factors of products: f32, or bf16 with sums in float")
-      ->transform(
-          CLI::CheckedTransformer(std::map<std::string, Precision>{{"f32", Precision::full}, {"bf16", Precision::bf16}}))
-      ->default_str("f32");
+      ->check(CLI::IsMember({"f32", "bf16"}))
+      ->capture_default_str();
   app.add_flag("!--plain-weights", o.prepare, "infer: leave the weights as they are loaded, instead of packing them before");
   app.add_flag("--json", o.json, "print one JSON object");
   CLI11_PARSE(app, argc, argv);
@@ -219,7 +216,7 @@ int run(int argc, char** argv) {
   } else {
     model.encoder() = train::load_encoder(train::open_model(o.weights, settings.model.encoder.heads), cpu());
   }
-  nn::set_precision(model, o.precision);
+  nn::set_precision(model, train::precision_of(o.precision));
   const Index parameters = nn::parameter_count(model);
   if (!training && o.prepare) nn::prepare_inference(model.encoder());
   const double build_s = seconds_since(start);
@@ -263,7 +260,7 @@ int run(int argc, char** argv) {
       {"peer", "anylead"},
       {"config", o.config},
       {"mode", o.mode},
-      {"precision", o.precision == Precision::bf16 ? "bf16" : "f32"},
+      {"precision", o.precision},
       {"isa", std::string(name(current_isa()))},
       {"batch", o.batch},
       {"threads", o.threads},

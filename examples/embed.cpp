@@ -129,7 +129,7 @@ int run(int argc, char** argv) {
   auto file = train::open_model(o.model, o.heads);
   if (!o.normalization.empty()) file.settings.normalization = o.normalization;
   auto encoder = train::load_encoder(file, device);
-  nn::set_precision(encoder, train::detail::precision(o.precision));
+  nn::set_precision(encoder, train::precision_of(o.precision));
   const data::SegmentOptions segment_options = train::segment_options(file.settings);
   ANYLEAD_CHECK(static_cast<Index>(segment_options.leads.size()) == encoder.options().leads, OptionError, "embed",
                 "the model has ", encoder.options().leads, " leads, its settings name ", segment_options.leads.size());

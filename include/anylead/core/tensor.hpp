@@ -25,12 +25,8 @@ class Tensor {
 
   /// The same for a tensor that outlives steps: a parameter's gradient, an optimiser's state.
   static Tensor lasting(const Shape& shape, const Device& device) {
-    Tensor t;
-    t.reserve_ = static_cast<std::size_t>(shape.count()) * sizeof(T);
-    t.storage_ = Storage(device, t.reserve_, true);
-    t.shape_ = shape;
-    t.defined_ = true;
-    return t;
+    const std::size_t bytes = static_cast<std::size_t>(shape.count()) * sizeof(T);
+    return Tensor(shape, Storage(device, bytes, true), bytes);
   }
 
   /// Uninitialised memory of the shape and reserve of another tensor.
@@ -50,12 +46,8 @@ class Tensor {
 
   /// A tensor over memory that somebody else made. @see Storage::over
   static Tensor over(T* data, const Shape& shape, const Device& device, std::shared_ptr<const void> keeper) {
-    Tensor t;
-    t.reserve_ = static_cast<std::size_t>(shape.count()) * sizeof(T);
-    t.storage_ = Storage::over(device, data, t.reserve_, std::move(keeper));
-    t.shape_ = shape;
-    t.defined_ = true;
-    return t;
+    const std::size_t bytes = static_cast<std::size_t>(shape.count()) * sizeof(T);
+    return Tensor(shape, Storage::over(device, data, bytes, std::move(keeper)), bytes);
   }
 
   const Shape& shape() const { return shape_; }
@@ -113,8 +105,9 @@ class Tensor {
   }
 
  private:
-  Tensor(const Shape& shape, const Device& device, std::size_t bytes)
-      : shape_(shape), storage_(device, bytes), reserve_(bytes), defined_(true) {}
+  Tensor(const Shape& shape, const Device& device, std::size_t bytes) : Tensor(shape, Storage(device, bytes), bytes) {}
+  Tensor(const Shape& shape, Storage storage, std::size_t bytes)
+      : shape_(shape), storage_(std::move(storage)), reserve_(bytes), defined_(true) {}
 
   std::size_t bytes() const { return static_cast<std::size_t>(count()) * sizeof(T); }
 

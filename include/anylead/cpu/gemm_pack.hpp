@@ -203,8 +203,10 @@ struct PackA {
       const Index count = cut_even(block->rows, block->panels, i + 1) - first;
       const float* a = block->a + first;
       Bf16Pair* to = block->to + i * block->panel_size;
-      // A last vector writes beyond its row, into what comes next; it reads what is there if there is something.
-      const Index readable = first + (count + P::lanes - 1) / P::lanes * P::lanes <= block->rows ? P::lanes * count : count;
+      // A last vector writes beyond its row, into what comes next, and reads there if it may: loads of a whole vector are
+      // faster.
+      const Index whole = (count + P::lanes - 1) / P::lanes * P::lanes;
+      const Index readable = first + whole <= block->rows ? whole : count;
       for (Index p = 0; p < block->k; p += 2, a += 2 * block->lda, to += count)
         for (Index r = 0; r < count; r += P::lanes) {
           const V one = load_some<V>(a + r, readable - r);

@@ -25,21 +25,27 @@ void column_sums(Index rows, Index cols, Grad<T> sums, const T* x) {
   });
 }
 
+/// y = x weight^T + bias as a product; weight may be null where it comes packed.
+template <class T>
+Gemm<T> linear_product(LinearDims d, T* y, const T* x, const T* weight, const T* bias) {
+  return {.m = d.rows,
+          .n = d.out,
+          .k = d.in,
+          .a = x,
+          .lda = d.in,
+          .op_a = Op::none,
+          .b = weight,
+          .ldb = d.in,
+          .op_b = Op::transpose,
+          .c = y,
+          .ldc = d.out,
+          .bias = bias,
+          .precision = d.precision};
+}
+
 template <class T>
 void linear_forward(const Exec&, LinearDims d, T* y, const T* x, const T* weight, const T* bias) {
-  gemm(Gemm<T>{.m = d.rows,
-               .n = d.out,
-               .k = d.in,
-               .a = x,
-               .lda = d.in,
-               .op_a = Op::none,
-               .b = weight,
-               .ldb = d.in,
-               .op_b = Op::transpose,
-               .c = y,
-               .ldc = d.out,
-               .bias = bias,
-               .precision = d.precision});
+  gemm(linear_product(d, y, x, weight, bias));
 }
 
 template <class T>
@@ -54,19 +60,8 @@ void linear_prepare(const Exec&, LinearDims d, T* prepared, const T* weight) {
 
 template <class T>
 void linear_prepared_forward(const Exec&, LinearDims d, T* y, const T* x, const T* prepared, const T* bias) {
-  gemm(Gemm<T>{.m = d.rows,
-               .n = d.out,
-               .k = d.in,
-               .a = x,
-               .lda = d.in,
-               .op_a = Op::none,
-               .b = nullptr,
-               .ldb = 0,
-               .op_b = Op::none,
-               .c = y,
-               .ldc = d.out,
-               .bias = bias},
-       PackedB<T>{d.in, d.out, prepared, d.precision});
+  const T* const packed = nullptr;
+  gemm(linear_product(d, y, x, packed, bias), PackedB<T>{d.in, d.out, prepared, d.precision});
 }
 
 template <class T>

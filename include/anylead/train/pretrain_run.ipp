@@ -153,7 +153,7 @@ struct PretrainRun::State {
     per_epoch = std::max<Index>(1, loader->batches_per_epoch() / s.accumulate);
     last = s.steps > 0 ? s.steps : s.epochs * per_epoch;
     nn::init(model, {.seed = s.seed, .device = device});
-    nn::set_precision(model, detail::precision(s.precision));
+    nn::set_precision(model, precision_of(s.precision));
     adam = optim::Adam<T>(nn::parameters<T>(model), s.adam);
 
     const auto newest = checkpoints.last();

@@ -232,10 +232,6 @@ E choose(std::string_view setting, const std::string& value, std::initializer_li
   throw OptionError(str("--", setting, ": expected one of ", expected, "; found ", value));
 }
 
-inline Precision precision(const std::string& name) {
-  return choose<Precision>("precision", name, {{"f32", Precision::full}, {"bf16", Precision::bf16}});
-}
-
 inline std::vector<std::string> split_list(const std::string& text) {
   std::vector<std::string> items;
   std::string item;
@@ -252,6 +248,11 @@ inline std::vector<std::string> split_list(const std::string& text) {
 }
 
 }  // namespace detail
+
+/// Precision by its name, f32 or bf16. @throws OptionError naming --precision
+inline Precision precision_of(const std::string& name) {
+  return detail::choose<Precision>("precision", name, {{"f32", Precision::full}, {"bf16", Precision::bf16}});
+}
 
 /// Carries the settings that are text over to the options they stand for, and checks ranges. @throws OptionError naming the
 /// flag
@@ -270,7 +271,7 @@ inline void resolve(Settings& s) {
   s.lead_mask.selection = choose<Selection>("rlm-selection", s.rlm_selection,
                                             {{"random", Selection::random}, {"conditional", Selection::conditional}});
   s.lead_mask.drop = s.rlm;
-  detail::precision(s.precision);
+  precision_of(s.precision);
   choose<int>("device", s.device, {{"cpu", 0}, {"cuda", 1}});
   using Kind = optim::Schedule::Kind;
   s.rate.kind =
