@@ -10,10 +10,6 @@
 #include <anylead/core/isa.hpp>
 #include <anylead/core/types.hpp>
 
-// Vectors never cross a function call, for everything here is inlined. Not popped: g++ warns at the end of the translation
-// unit.
-#pragma GCC diagnostic ignored "-Wpsabi"
-
 namespace anylead::cpu_ops {
 
 /// Bytes of a register.
