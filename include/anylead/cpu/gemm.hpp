@@ -1,18 +1,20 @@
 // Products of matrices: a packed, register-tiled GEMM, written once for every instruction set.
 //
 // A tile of C stays in registers while k runs: 14 rows x 2 vectors for float with 32 vector registers (AVX-512), else 6 x 2.
-// B is packed in panels of [k][two vectors], zero-filled at its right border; rows of A are read where they are, columns (op_a
-// = transpose) are copied. M is cut into panels of even heights that differ by at most two, with one tile per height, so that
-// no row is computed in vain; the odd row of an odd M is a tile of its own.
+// Tiles read A where it is, and B where it is or from panels of [k][two vectors], zero-filled at its right border: packed where
+// it has to be transposed or scaled, and where so many rows of A share it that the copy pays. Rows a multiple of 2 KiB apart
+// fall into the same sets of the caches: then both are copied. M is cut into panels of even heights that differ by at most two,
+// with one tile per height, so that no row is computed in vain; the odd row of an odd M is a tile of its own.
 //
 // What is packed is made of cells: numbers as they are, or (Precision::bf16) pairs of neighbours along k rounded to bfloat16,
-// which AVX-512 multiplies and adds in one instruction, twice as many factors at a time; A is then always copied.
+// which AVX-512 multiplies and adds in one instruction, twice as many factors at a time; both matrices are then copied.
 //
 // Element (i, j) is a sum over k in an order that depends on K alone. It is the same, to the last bit, for any number of
 // threads and whatever other rows or columns there are: equal rows of A give equal rows of C.
 #pragma once
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -55,33 +57,53 @@ inline constexpr Index kDepth = 768, kWidth = 768, kHeight = 84;
 /// Number of blocks that k terms are cut into: a function of k alone.
 constexpr Index depth_blocks(Index k) { return std::max<Index>(1, (k + kDepth - 1) / kDepth); }
 
+/// Whether rows so many elements apart fall into the same sets of the caches.
+template <class T>
+constexpr bool clashes(Index stride) {
+  return stride * static_cast<Index>(sizeof(T)) % 2048 == 0;
+}
+
+/// Whether a part of a product with n columns copies its rows of A.
+template <class T, class Cell>
+bool copies_a(const Gemm<T>& g, Index n, Index cols) {
+  return kFactors<Cell> == 2 || (clashes<T>(g.lda) && (g.op_a == Op::transpose || n > 2 * cols));
+}
+
+/// Whether a part with m rows and n columns packs its columns of B. Where it does not, B stays in the second cache, and rows of
+/// A are not copied: beside those, B in place was slower.
+template <class T, class Cell>
+bool packs_b(const Gemm<T>& g, Index m, Index n, Index cols) {
+  constexpr Index few = 640, bytes = Index{384} << 10;
+  const Index depth = (g.k + depth_blocks(g.k) - 1) / depth_blocks(g.k);
+  const bool copied_rows = g.op_a == Op::none && copies_a<T, Cell>(g, n, cols);
+  return kFactors<Cell> == 2 || copied_rows || g.op_b == Op::transpose || g.alpha != 1 || n % cols != 0 || m > few ||
+         clashes<T>(g.ldb) || depth * n * static_cast<Index>(sizeof(T)) > bytes;
+}
+
 /// Columns [col, col + n) and rows [row, row + m) of the product, on the calling thread. col: a multiple of the tile's columns.
 /// ready: op(B) as PackedB keeps it, or null.
 template <class T, class Cell>
 void gemm_part(Isa isa, const Gemm<T>& g, const Cell* ready, Index row, Index m, Index col, Index n) {
   struct BlocksOfA;
   struct BlocksOfB;
-  constexpr bool paired = kFactors<Cell> == 2;
-  const bool transpose_a = g.op_a == Op::transpose, transpose_b = g.op_b == Op::transpose;
-  // Rows a multiple of 2 KiB apart fall into the same sets of the cache: then they are copied to a kinder distance.
-  const bool copy_a =
-      !transpose_a && (paired || (g.lda * static_cast<Index>(sizeof(T)) % 2048 == 0 && n > 2 * tile_cols<T>(isa)));
   const Index cols = tile_cols<T>(isa), rows = tile_rows<T>(isa);
+  const bool transpose_a = g.op_a == Op::transpose, transpose_b = g.op_b == Op::transpose;
+  const bool copy_a = copies_a<T, Cell>(g, n, cols), pack_b = !ready && packs_b<T, Cell>(g, m, n, cols);
   const Index depths = depth_blocks(g.k), deepest = cells<Cell>((g.k + depths - 1) / depths);
   const Index heights = (m + kHeight - 1) / kHeight, highest = 2 * (((m + 1) / 2 + heights - 1) / heights);
   const Index widest = std::min(kWidth, (n + cols - 1) / cols * cols), row_size = deepest + kLanes<T>;
   const Index panel_size = (deepest + 2) * rows + kLanes<T>;  // room for what the last vector of a panel writes too much
   const Index all_cols = (g.n + cols - 1) / cols * cols;
-  Cell* packed_b = ready ? nullptr : scratch<BlocksOfB, Cell>(deepest * widest);
-  Cell* packed_a = transpose_a ? scratch<BlocksOfA, Cell>((highest + rows - 1) / rows * panel_size)
-                   : copy_a    ? scratch<BlocksOfA, Cell>(highest * row_size)
-                               : nullptr;
+  Cell* packed_b = pack_b ? scratch<BlocksOfB, Cell>(deepest * widest) : nullptr;
+  Cell* copied_a = !copy_a       ? nullptr
+                   : transpose_a ? scratch<BlocksOfA, Cell>((highest + rows - 1) / rows * panel_size)
+                                 : scratch<BlocksOfA, Cell>(highest * row_size);
   for (Index j = 0; j < n; j += kWidth) {
     const Index width = std::min(kWidth, n - j);
     Index before = 0;  // cells of the depths done
     for (Index d = 0; d < depths; ++d) {
       const Index p = cut(g.k, depths, d), depth = cut(g.k, depths, d + 1) - p, deep = cells<Cell>(depth);
-      if (!ready && depth > 0) {
+      if (pack_b && depth > 0) {
         const T* b = transpose_b ? g.b + (col + j) * g.ldb + p : g.b + p * g.ldb + col + j;
         const BlockB<T, Cell> block = {packed_b, b, g.ldb, transpose_b, depth, width, g.alpha};
         with_isa<PackB>(isa, &block);
@@ -89,32 +111,38 @@ void gemm_part(Isa isa, const Gemm<T>& g, const Cell* ready, Index row, Index m,
       for (Index h = 0; h < heights; ++h) {
         const Index top = row + cut_even(m, heights, h), height = row + cut_even(m, heights, h + 1) - top;
         const Index panels = (height + rows - 1) / rows;
-        if (transpose_a && depth > 0) {
-          const BlockA<T, Cell> block = {packed_a, panels, panel_size, g.a + p * g.lda + top, g.lda, depth, height};
+        if (copy_a && transpose_a && depth > 0) {
+          const BlockA<T, Cell> block = {copied_a, panels, panel_size, g.a + p * g.lda + top, g.lda, depth, height};
           with_isa<PackA>(isa, &block);
         } else if (copy_a) {
-          const RowsOfA<T, Cell> block = {packed_a, row_size, g.a + top * g.lda + p, g.lda, depth, height};
+          const RowsOfA<T, Cell> block = {copied_a, row_size, g.a + top * g.lda + p, g.lda, depth, height};
           with_isa<PackRowsOfA>(isa, &block);
         }
         for (Index c = 0; c < width; c += cols)
           for (Index i = 0; i < panels; ++i) {
             const Index first = cut_even(height, panels, i), count = cut_even(height, panels, i + 1) - first;
-            const Cell* a = nullptr;
-            if (depth > 0 && (transpose_a || copy_a)) a = packed_a + (transpose_a ? i * panel_size : first * row_size);
-            if constexpr (!paired)
-              if (depth > 0 && !transpose_a && !copy_a) a = g.a + (top + first) * g.lda + p;
-            const Tile<T, Cell> tile = {.a = a,
-                                        .row_step = transpose_a ? 1
-                                                    : copy_a    ? row_size
-                                                                : g.lda,
-                                        .k_step = transpose_a ? count : 1,
-                                        .b = ready ? ready + before * all_cols + (col + j + c) * deep : packed_b + c * deep,
-                                        .k = deep,
-                                        .cols = std::min(cols, width - c),
-                                        .c = g.c + (top + first) * g.ldc + col + j + c,
-                                        .ldc = g.ldc,
-                                        .add = g.accumulate || d > 0,
-                                        .bias = g.bias && d == 0 ? g.bias + col + j + c : nullptr};
+            Tile<T, Cell> tile = {.a = nullptr,
+                                  .row_step = transpose_a ? 1 : row_size,
+                                  .k_step = transpose_a ? count : 1,
+                                  .b = ready    ? ready + before * all_cols + (col + j + c) * deep
+                                       : pack_b ? packed_b + c * deep
+                                                : nullptr,
+                                  .b_step = cols,
+                                  .k = deep,
+                                  .cols = std::min(cols, width - c),
+                                  .c = g.c + (top + first) * g.ldc + col + j + c,
+                                  .ldc = g.ldc,
+                                  .add = g.accumulate || d > 0,
+                                  .bias = g.bias && d == 0 ? g.bias + col + j + c : nullptr};
+            if (copy_a) tile.a = copied_a + (transpose_a ? i * panel_size : first * row_size);
+            if constexpr (kFactors<Cell> == 1) {
+              if (!copy_a) {
+                tile.row_step = transpose_a ? 1 : g.lda;
+                tile.k_step = transpose_a ? g.lda : 1;
+                tile.a = depth > 0 ? g.a + (top + first) * tile.row_step + p * tile.k_step : nullptr;
+              }
+              if (!tile.b && depth > 0) tile.b = g.b + p * g.ldb + col + j + c, tile.b_step = g.ldb;
+            }
             run_tile(isa, count, tile, std::make_integer_sequence<Index, (sizeof(T) == 4 ? 14 : 6) / 2>{});
           }
       }
@@ -128,16 +156,36 @@ struct Grid {
   Index down, across;
 };
 
-/// The grid whose largest part costs least. Packing a column of B costs as much as about 12 rows of products, and every stripe
-/// of rows packs it anew.
-inline Grid best_grid(Index row_panels, Index rows, Index col_panels, Index parts) {
+/// What a grid's choice depends on. The products of a tile's columns with one row cost 1.
+struct PartCosts {
+  double pack_b;  ///< of a tile's columns, for a stripe of rows
+  double copy_a;  ///< of a row, for a stripe of columns
+  double start;   ///< of a part: about a microsecond
+};
+
+template <class T, class Cell>
+PartCosts part_costs(const Gemm<T>& g, bool ready, Index threads, Index cols) {
+  constexpr bool paired = kFactors<Cell> == 2;  // rounded as they are copied, and multiplied twice as fast
+  return {.pack_b = !ready && packs_b<T, Cell>(g, g.m / threads, g.n / threads, cols) ? paired ? 32. : 12. : 0.,
+          .copy_a = copies_a<T, Cell>(g, g.n, cols) ? paired ? 0.8 : 0.2 : 0.,
+          .start = (paired ? 4000. : 2000.) / static_cast<double>(std::max<Index>(1, g.k))};
+}
+
+/// The grid with which threads are done first. There may be more parts than threads, for who is done takes the next: threads
+/// end up to a part's time apart, of which a sixteenth is counted.
+inline Grid best_grid(Index row_panels, Index rows, Index col_panels, Index threads, const PartCosts& costs) {
   Grid best = {1, 1};
-  Index least = col_panels * (row_panels * rows + 12);
-  for (Index across = 1; across <= std::min(parts, col_panels); ++across) {
-    const Index down = std::min(parts / across, row_panels);
-    const Index cost = (col_panels + across - 1) / across * ((row_panels + down - 1) / down * rows + 12);
-    if (cost < least) best = {down, across}, least = cost;
-  }
+  double least = std::numeric_limits<double>::infinity();
+  const Index most = threads > 1 ? 4 * threads : 1;
+  for (Index down = 1; down <= std::min(most, row_panels); ++down)
+    for (Index across = 1; across <= std::min(most / down, col_panels); ++across) {
+      const auto height = static_cast<double>((row_panels + down - 1) / down * rows);
+      const auto width = static_cast<double>((col_panels + across - 1) / across);
+      const double part = width * (height + costs.pack_b) + height * costs.copy_a + costs.start;
+      const auto rounds = static_cast<double>((down * across + threads - 1) / threads);
+      const double cost = part * (rounds + 1. / 16);
+      if (cost < least) best = {down, across}, least = cost;
+    }
   return best;
 }
 
@@ -184,18 +232,13 @@ void pack(Cell* to, Index k, Index n, const T* b, Index ldb, Op op, Isa isa) {
   }
 }
 
-/// Stripes of columns that a stripe of a thread is cut into, so that a faster thread can take more of them: of three tiles or
-/// more, for A is read, and packed where it is, once for each.
-inline Index pieces(Index col_panels, Index across) { return std::clamp<Index>(col_panels / (3 * across), 1, 4); }
-
 /// The product on all threads. Which thread computes an element has no influence on it.
 template <class T, class Cell>
 void gemm_parallel(const Gemm<T>& g, const Cell* ready, Isa isa) {
   if (g.m <= 0 || g.n <= 0) return;
   const Index rows = tile_rows<T>(isa), cols = tile_cols<T>(isa);
   const Index row_panels = (g.m + rows - 1) / rows, col_panels = (g.n + cols - 1) / cols;
-  Grid grid = best_grid(row_panels, rows, col_panels, threads());
-  if (threads() > 1) grid.across *= pieces(col_panels, grid.across);
+  const Grid grid = best_grid(row_panels, rows, col_panels, threads(), part_costs<T, Cell>(g, ready, threads(), cols));
   parallel_for(grid.down * grid.across, 1, [&](Index begin, Index end) {
     for (Index part = begin; part < end; ++part) {
       const Index r = part % grid.down, c = part / grid.down;

@@ -81,12 +81,7 @@ struct PackB {
     const T* b = block.b + j;
     const Index width = std::clamp<Index>(block.n - j, 0, Shape::lanes);
     for (Index p = 0; p < block.k; ++p, b += block.ldb, to += Shape::cols) {
-      V row;
-      if (width == Shape::lanes)
-        std::memcpy(&row, b, sizeof row);
-      else
-        row = load_some<V>(b, width);
-      row = row * block.alpha;
+      const V row = load_some<V>(b, width) * block.alpha;
       std::memcpy(to, &row, sizeof row);
     }
   }

@@ -71,7 +71,8 @@ template <class T, class Cell>
 struct Tile {
   const Cell* a;  ///< op(A)(i, p) = a[i row_step + p k_step]
   Index row_step, k_step;
-  const Cell* b;  ///< [k][two vectors]
+  const Cell* b;  ///< two vectors of columns, b_step from one p to the next
+  Index b_step;
   Index k, cols;  ///< k in cells
   T* c;
   Index ldc;
@@ -92,7 +93,7 @@ struct TilePass {
       const Cell *a = t.a, *b = t.b;
       for (Index i = 0; i < kRows; ++i)  // asked for now, C is there when it is written
         for (Index j = 0; j < 2; ++j) __builtin_prefetch(t.c + i * t.ldc + j * Shape::lanes, 1);
-      for (Index p = 0; p < t.k; ++p, a += t.k_step, b += Shape::cols) {
+      for (Index p = 0; p < t.k; ++p, a += t.k_step, b += t.b_step) {
         B b0, b1;
         std::memcpy(&b0, b, sizeof b0);
         std::memcpy(&b1, b + Shape::lanes, sizeof b1);

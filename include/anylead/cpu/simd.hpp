@@ -24,11 +24,14 @@ inline constexpr Index kLanes = 64 / static_cast<Index>(sizeof(T));
 template <class Raw, class T>
 ANYLEAD_SIMD Raw load_some(const T* p, Index n) {
   constexpr int lanes = static_cast<int>(sizeof(Raw) / sizeof(T));
-  const int some = static_cast<int>(n < lanes ? n : lanes);
-  T lane[lanes];
-  for (int i = 0; i < lanes; ++i) lane[i] = i < some ? p[i] : T(0);
   Raw raw;
-  std::memcpy(&raw, lane, sizeof raw);
+  if (n >= lanes) {
+    std::memcpy(&raw, p, sizeof raw);
+  } else {
+    T lane[lanes];
+    for (int i = 0; i < lanes; ++i) lane[i] = i < static_cast<int>(n) ? p[i] : T(0);
+    std::memcpy(&raw, lane, sizeof raw);
+  }
   return raw;
 }
 
@@ -36,11 +39,14 @@ ANYLEAD_SIMD Raw load_some(const T* p, Index n) {
 template <class Raw, class T>
 ANYLEAD_SIMD void store_some(T* p, const Raw& raw, Index n) {
   constexpr int lanes = static_cast<int>(sizeof(Raw) / sizeof(T));
-  const int some = static_cast<int>(n < lanes ? n : lanes);
-  T lane[lanes];
-  std::memcpy(lane, &raw, sizeof raw);
-  for (int i = 0; i < lanes; ++i)
-    if (i < some) p[i] = lane[i];
+  if (n >= lanes) {
+    std::memcpy(p, &raw, sizeof raw);
+  } else {
+    T lane[lanes];
+    std::memcpy(lane, &raw, sizeof raw);
+    for (int i = 0; i < lanes; ++i)
+      if (i < static_cast<int>(n)) p[i] = lane[i];
+  }
 }
 
 /// Some bytes of T. Comparisons give a mask for `select`.
@@ -128,9 +134,7 @@ template <class T, Index kBytes>
 struct Lanes {
   using V = Vec<T, kBytes>;
   Index i, n;
-  ANYLEAD_SIMD V operator()(const T* p) const {
-    return n >= V::lanes ? load_as<V>(p + i) : V{load_some<typename V::Raw>(p + i, n)};
-  }
+  ANYLEAD_SIMD V operator()(const T* p) const { return {load_some<typename V::Raw>(p + i, n)}; }
   /// v with zeros in the lanes behind the end.
   ANYLEAD_SIMD V keep(V v) const {
     if (n >= V::lanes) return v;
@@ -138,7 +142,7 @@ struct Lanes {
     std::memcpy(lane, &v.raw, sizeof lane);
     return {load_some<typename V::Raw>(lane, n)};
   }
-  ANYLEAD_SIMD void store(T* p, V v) const { n >= V::lanes ? cpu_ops::store(p + i, v) : store_some(p + i, v.raw, n); }
+  ANYLEAD_SIMD void store(T* p, V v) const { store_some(p + i, v.raw, n); }
 };
 
 /// Loops have code of its own for whole vectors, which need not ask where the end is. Not for double, to compile sooner.
