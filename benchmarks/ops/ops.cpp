@@ -57,21 +57,20 @@ void time(benchmark::State& state, const Op& op, const Sizes& sizes, const Table
 
 int main(int argc, char** argv) {
   Index batch = 8, samples = 2500;
-  return run_program(
-      argc, argv, "Times every op against its composed version.",
-      {{"batch", &batch, "segments"}, {"samples", &samples, "samples of a segment"}}, {"of_peak_%", "of_copy_%"}, [&] {
-        for (const auto& family : {elementwise_ops(), row_ops(), norm_ops(), product_ops(), convolution_ops(), attention_ops(),
-                                   objective_ops(), optimizer_ops()})
-          for (const Op& op : family)
-            for (const char* model : {"base", "small"})
-              for (const auto& [way, table] :
-                   {std::pair{"fused", &cpu().backend().ops<float>()}, {"composed", &composed::table()}}) {
-                const Sizes sizes = sizes_of(model, batch, samples);
-                auto* row =
-                    benchmark::RegisterBenchmark(str(op.name, '/', model, '/', way).c_str(),
-                                                 [=, t = table](benchmark::State& state) { time(state, op, sizes, *t); });
-                row->Unit(benchmark::kMillisecond);
-                if (threads() > 1) row->UseRealTime();
-              }
-      });
+  return run_program(argc, argv, "Times every op against its composed version.",
+                     {{"batch", &batch, "segments"}, {"samples", &samples, "samples of a segment"}}, {"of_peak_%", "of_copy_%"},
+                     [&](const AddRow& add) {
+                       const Table &own = cpu().backend().ops<float>(), &other = composed::table();
+                       const Sizes models[] = {sizes_of("base", batch, samples), sizes_of("small", batch, samples)};
+                       for (const auto& family : {elementwise_ops(), row_ops(), norm_ops(), product_ops(), convolution_ops(),
+                                                  attention_ops(), objective_ops(), optimizer_ops()})
+                         for (const Op& op : family)
+                           for (const Sizes& sizes : models) {
+                             const auto row = [=](const Table* way) {
+                               return [=](benchmark::State& state) { time(state, op, sizes, *way); };
+                             };
+                             add(str(op.name, '/', sizes.name, "/fused"), row(&own));
+                             add(str(op.name, '/', sizes.name, "/composed"), row(&other));
+                           }
+                     });
 }

@@ -59,10 +59,12 @@ inline void fail(benchmark::State& state, const std::string& why) {
   state.SkipWithError(why.c_str());
 }
 
-/// The main of a program: flags, then `add` (which registers the rows), then the rows and the table.
-/// shares: @see SideBySide
+/// Adds a row WORK/WAY.
+using AddRow = std::function<void(const std::string& name, std::function<void(benchmark::State&)> row)>;
+
+/// The main of a program: flags, then `add_rows`, then the rows and the table. shares: @see SideBySide
 inline int run_program(int argc, char** argv, const std::string& purpose, std::vector<Option> flags,
-                       const std::vector<std::string>& shares, const std::function<void()>& add) try {
+                       const std::vector<std::string>& shares, const std::function<void(const AddRow&)>& add_rows) try {
   Index thread_count = threads();
   flags.push_back({"threads", &thread_count, "threads; with one, processor time is measured, else wall time"});
   detail::help = purpose + "\n";
@@ -78,8 +80,12 @@ inline int run_program(int argc, char** argv, const std::string& purpose, std::v
     benchmark::PrintDefaultHelp();
   });
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  add();
   SideBySide report(shares);
+  add_rows([&](const std::string& name, std::function<void(benchmark::State&)> row) {
+    report.announce(name);
+    auto* added = benchmark::RegisterBenchmark(name.c_str(), std::move(row))->Unit(benchmark::kMillisecond);
+    if (threads() > 1) added->UseRealTime();
+  });
   const std::size_t run = plain ? benchmark::RunSpecifiedBenchmarks() : benchmark::RunSpecifiedBenchmarks(&report);
   benchmark::Shutdown();
   return run > 0 && !detail::failed ? 0 : 1;

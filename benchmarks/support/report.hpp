@@ -8,29 +8,36 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <anylead/core/text.hpp>
 
 namespace anylead::bench {
 
-/// Rows are named WORK/WAY. The table has a line for each work and a column for each way: median milliseconds of all
-/// repetitions, the share of the machine's limit, and how many times as long as the first way it took.
+/// Rows are named WORK/WAY. The table has a line for each work and a column for each way, in the order in which they were
+/// announced (the rows may run in any): median milliseconds of all repetitions, the share of the machine's limit, and how many
+/// times as long as the first way it took.
 class SideBySide : public benchmark::BenchmarkReporter {
  public:
   /// share: the names of the counters that are shares of a limit; a row has one of them.
   explicit SideBySide(std::vector<std::string> shares) : shares_(std::move(shares)) {}
+
+  void announce(const std::string& name) {
+    const auto [work, way] = parts(name);
+    line_of(work);
+    column_of(way);
+  }
 
   bool ReportContext(const Context& context) override { return rows_->ReportContext(context); }
 
   void ReportRuns(const std::vector<Run>& runs) override {
     rows_->ReportRuns(runs);
     for (const Run& run : runs) {
-      const std::string& name = run.run_name.function_name;
-      const std::size_t slash = name.rfind('/');
-      if (run.run_type != Run::RT_Iteration || run.error_occurred || slash == std::string::npos) continue;
-      Line& line = line_of(name.substr(0, slash));
-      Cell& cell = line.cells[column_of(name.substr(slash + 1))];
+      if (run.run_type != Run::RT_Iteration || run.error_occurred) continue;
+      const auto [work, way] = parts(run.run_name.function_name);
+      Line& line = line_of(work);
+      Cell& cell = line.cells[column_of(way)];
       const bool real = run.run_name.time_type == "real_time";
       cell.milliseconds.push_back((real ? run.GetAdjustedRealTime() : run.GetAdjustedCPUTime()) * 1e3 /
                                   benchmark::GetTimeUnitMultiplier(run.time_unit));
@@ -47,7 +54,8 @@ class SideBySide : public benchmark::BenchmarkReporter {
     std::string text = "\n| |";
     for (const std::string& column : columns_) text += " " + column + ", ms |";
     text += " limit |\n|---|" + repeated("---|", columns_.size() + 1) + "\n";
-    for (Line& line : lines_) {
+    for (const Line& line : lines_) {
+      if (line.cells.empty()) continue;
       text += "| " + line.name + " |";
       const auto first = line.cells.find(0);
       for (std::size_t c = 0; c < columns_.size(); ++c) {
@@ -68,7 +76,7 @@ class SideBySide : public benchmark::BenchmarkReporter {
       }
       text += " " + line.limit + " |\n";
     }
-    if (!lines_.empty()) GetOutputStream() << text;
+    GetOutputStream() << text;
   }
 
  private:
@@ -79,6 +87,11 @@ class SideBySide : public benchmark::BenchmarkReporter {
     std::string name, limit;
     std::map<std::size_t, Cell> cells;
   };
+
+  static std::pair<std::string, std::string> parts(const std::string& name) {
+    const std::size_t slash = name.rfind('/');
+    return {name.substr(0, slash), name.substr(slash + 1)};
+  }
 
   Line& line_of(const std::string& name) {
     for (Line& line : lines_)
