@@ -93,7 +93,7 @@ double multiply_add_peak() {
 }
 
 /// Bytes per second that a copy on all threads reads and writes, `bytes` of both together: what is small enough stays in
-/// caches, as it does between the ops of a step. The best of some copies; measured once for each size.
+/// caches, as it does between the ops of a step. The best of the copies of 20 ms, at least ten; measured once for each size.
 inline double copy_rate(double bytes) {
   static std::map<Index, double> known;
   const Index n = std::max<Index>(1, static_cast<Index>(bytes / 2)), part = (n + threads() - 1) / threads();
@@ -101,7 +101,8 @@ inline double copy_rate(double bytes) {
   if (rate > 0) return rate;
   const Tensor<Flag> from({n}, cpu()), to({n}, cpu());
   std::memset(from.data(), 1, static_cast<std::size_t>(n));
-  for (int repeat = 0; repeat < 10; ++repeat) {
+  const double start = detail::wall_seconds();
+  for (int repeat = 0; repeat < 10 || detail::wall_seconds() < start + 0.02; ++repeat) {
     const double begin = detail::wall_seconds();
     parallel_for(n, part, [&](Index first, Index last) {
       std::memcpy(to.data() + first, from.data() + first, static_cast<std::size_t>(last - first));
