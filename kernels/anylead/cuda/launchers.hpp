@@ -41,6 +41,9 @@ void provide_sampled_contrastive(OpTable<T>&);
 template <Real T>
 void provide_pair_contrastive(OpTable<T>&);
 
+/// Entries of float ops that heed the precision of their sizes; the others round linear maps only. After those above.
+void provide_rounded_products(OpTable<float>&);
+
 // elementwise.cuh
 template <Real T>
 void fill(const Exec&, Index n, T* y, T value);
@@ -85,7 +88,7 @@ void lead_conv1d_norm_gelu_forward(const Exec&, Conv1dDims, BlockNorm, T* y, T* 
 
 // --- activations in bf16 --------------------------------------------------------------------------------------------------
 // The ops of the same name with activations and their gradients in bf16; weights, statistics and gradients of weights are
-// float. Products take weights rounded to bf16 and add in float. No table has entries for them yet.
+// float. Products take weights rounded to bf16 and add in float. Ops on float use them where products are asked for in bf16.
 
 // attention_bf16.cuh
 void attention_forward(const Exec&, AttentionDims, bf16* y, float* logsum, const bf16* q, const bf16* k, const bf16* v,
