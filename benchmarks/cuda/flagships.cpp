@@ -195,8 +195,9 @@ void add_positional(Passes& all, Index batch) {
 }
 
 /// 55 masked frames of each segment against 100 negatives of the same segment.
+template <class T>
 void add_contrast(Passes& all, Index batch) {
-  const Index masked = 55, rows = batch * masked, width = 256, count = 100, codes = 2;
+  const Index masked = 55, rows = batch * masked, width = 256, count = 100, codes = 2, size = sizeof(T);
   const ContrastDims d = {rows, rows, width, count};
   const std::string shape = str("[", rows, ", 256], 100 negatives");
   const Index logits = rows * (count + 1);
@@ -210,11 +211,12 @@ void add_contrast(Passes& all, Index batch) {
       }
     return on_gpu(rows_of);
   };
-  all.push_back({"sampled_contrastive_forward f32", shape, (2 * rows * width + rows * (count + codes) + logits + 1) * 4 + rows,
+  all.push_back({str("sampled_contrastive_forward ", kType<T>), shape,
+                 2 * rows * width * size + (rows * (count + codes) + logits + 1) * 4 + rows,
                  2 * batch * masked * masked * width, [=] {
                    float *loss = room<float>(1), *out = room<float>(logits);
                    Flag* correct = room<Flag>(rows);
-                   const float *context = numbers<float>(rows * width), *target = numbers<float>(rows * width);
+                   const T *context = numbers<T>(rows * width), *target = numbers<T>(rows * width);
                    const Index32* of = negatives();
                    std::vector<Index32> code;
                    const RandomStream stream = {1, 0, site_key("codes")};
@@ -222,21 +224,28 @@ void add_contrast(Passes& all, Index batch) {
                      code.push_back(static_cast<Index32>(stream.below(static_cast<std::uint64_t>(i), 320)));
                    const Index32* code_of = on_gpu(code);
                    return [=] {
-                     table().sampled_contrastive_forward(exec(), d, loss, out, correct, context, target, of, code_of, codes,
-                                                         0.1f, 1e-8f);
+                     if constexpr (sizeof(T) == 2)
+                       cuda_ops::sampled_contrastive_forward(exec(), d, loss, out, correct, context, target, of, code_of, codes,
+                                                             0.1f, 1e-8f);
+                     else
+                       table().sampled_contrastive_forward(exec(), d, loss, out, correct, context, target, of, code_of, codes,
+                                                           0.1f, 1e-8f);
                    };
                  }});
-  all.push_back({"sampled_contrastive_backward f32", shape, (4 * rows * width + rows * count + logits + 1) * 4,
-                 6 * batch * masked * masked * width, [=] {
-                   const Grad<float> dcontext = grad<float>(rows * width), dtarget = grad<float>(rows * width);
-                   const float *dloss = numbers<float>(1), *in = numbers<float>(logits),
-                               *context = numbers<float>(rows * width), *target = numbers<float>(rows * width);
-                   const Index32* of = negatives();
-                   return [=] {
-                     table().sampled_contrastive_backward(exec(), d, dcontext, dtarget, dloss, in, context, target, of, 0.1f,
-                                                          1e-8f);
-                   };
-                 }});
+  all.push_back(
+      {str("sampled_contrastive_backward ", kType<T>), shape, 4 * rows * width * size + (rows * count + logits + 1) * 4,
+       6 * batch * masked * masked * width, [=] {
+         const Grad<T> dcontext = grad<T>(rows * width), dtarget = grad<T>(rows * width);
+         const float *dloss = numbers<float>(1), *in = numbers<float>(logits);
+         const T *context = numbers<T>(rows * width), *target = numbers<T>(rows * width);
+         const Index32* of = negatives();
+         return [=] {
+           if constexpr (sizeof(T) == 2)
+             cuda_ops::sampled_contrastive_backward(exec(), d, dcontext, dtarget, dloss, in, context, target, of, 0.1f, 1e-8f);
+           else
+             table().sampled_contrastive_backward(exec(), d, dcontext, dtarget, dloss, in, context, target, of, 0.1f, 1e-8f);
+         };
+       }});
 }
 
 void add_quantizer(Passes& all, Index batch) {
@@ -339,7 +348,8 @@ Passes passes(Index batch) {
   add_positional<bf16>(all, batch);
   add_attention<float>(all, batch);
   add_attention<bf16>(all, batch);
-  add_contrast(all, batch);
+  add_contrast<float>(all, batch);
+  add_contrast<bf16>(all, batch);
   add_quantizer(all, batch);
   add_pairs(all);
   add_masks(all, batch);

@@ -179,7 +179,10 @@ inline std::vector<OpCase> objectives() {
                                {7, 7, 33, 15},
                                {9, 12, 64, 16},
                                {33, 40, 130, 17},
-                               {40, 40, 8, 100}})
+                               {40, 40, 8, 100},
+                               {5, 7, 9, 150},
+                               {9, 300, 300, 40},
+                               {67, 401, 20, 9}})
     for (const Index code_groups : {0, 2})
       for (const bool backward : {false, true}) all.push_back(sampled_contrastive(d, code_groups, backward));
   for (const PairDims d : {PairDims{0, 4, 0, 0}, {1, 3, 1, 0}, {2, 1, 1, 1}, {5, 17, 3, 2}, {8, 33, 4, 4}, {63, 65, 32, 31}})

@@ -116,4 +116,12 @@ void conv_positional_forward(const Exec&, Conv1dDims, bf16* y, bf16* z, const bf
 void conv_positional_backward(const Exec&, Conv1dDims, Grad<bf16> dx, Grad<float> dweight, Grad<float> dbias, bf16* dz,
                               const bf16* dy, const bf16* x, const bf16* z, const float* weight);
 
+// sampled_contrastive.cuh
+void sampled_contrastive_forward(const Exec&, ContrastDims, float* loss, float* logits, Flag* correct, const bf16* context,
+                                 const bf16* target, const Index32* negatives, const Index32* codes, Index code_groups,
+                                 float temperature, float eps);
+void sampled_contrastive_backward(const Exec&, ContrastDims, Grad<bf16> dcontext, Grad<bf16> dtarget, const float* dloss,
+                                  const float* logits, const bf16* context, const bf16* target, const Index32* negatives,
+                                  float temperature, float eps);
+
 }  // namespace anylead::cuda_ops
