@@ -276,8 +276,9 @@ void add_quantizer(Passes& all, Index batch) {
 }
 
 /// The published 512 pairs.
+template <class T>
 void add_pairs(Passes& all) {
-  const Index n = 512, width = 768;
+  const Index n = 512, width = 768, size = sizeof(T);
   const PairDims d = {2 * n, width, n, n};
   const std::string shape = "[1024, 768], 512 pairs";
   struct Rows {
@@ -291,26 +292,32 @@ void add_pairs(Passes& all) {
     }
     return Rows{on_gpu(first), on_gpu(second), on_gpu(id)};
   };
-  all.push_back({"pair_contrastive_forward f32", shape, (2 * n * width + n * n + 6 * n + 1) * 4, 2 * n * n * width, [=] {
-                   float *loss = room<float>(1), *scores = room<float>(n * n), *norm = room<float>(2 * n);
-                   const float* z = numbers<float>(2 * n * width);
-                   const Rows of = rows();
-                   return [=] {
-                     table().pair_contrastive_forward(exec(), d, loss, scores, norm, z, of.first, of.second, of.id, 0.1f,
-                                                      1e-8f);
-                   };
-                 }});
-  all.push_back({"pair_contrastive_backward f32", shape, (4 * n * width + n * n + 6 * n + 1) * 4, 4 * n * n * width, [=] {
-                   const Grad<float> dz = grad<float>(2 * n * width);
-                   float* dscores = room<float>(n * n);
-                   const float *dloss = numbers<float>(1), *scores = numbers<float>(n * n),
-                               *norm = numbers<float>(2 * n, 0, 27), *z = numbers<float>(2 * n * width);
-                   const Rows of = rows();
-                   return [=] {
-                     table().pair_contrastive_backward(exec(), d, true, dz, dscores, dloss, scores, norm, z, of.first,
-                                                       of.second, of.id, 0.1f, 1e-8f);
-                   };
-                 }});
+  all.push_back(
+      {str("pair_contrastive_forward ", kType<T>), shape, 2 * n * width * size + (8 * n + 1) * 4, 2 * n * n * width, [=] {
+         float *loss = room<float>(1), *lines = room<float>(4 * n);
+         const T* z = numbers<T>(2 * n * width);
+         const Rows of = rows();
+         return [=] {
+           if constexpr (sizeof(T) == 2)
+             cuda_ops::pair_contrastive_forward(exec(), d, loss, lines, z, of.first, of.second, of.id, 0.1f, 1e-8f);
+           else
+             table().pair_contrastive_forward(exec(), d, loss, lines, z, of.first, of.second, of.id, 0.1f, 1e-8f);
+         };
+       }});
+  // the scores are computed again: a third of the products
+  all.push_back(
+      {str("pair_contrastive_backward ", kType<T>), shape, 4 * n * width * size + (8 * n + 1) * 4, 6 * n * n * width, [=] {
+         const Grad<T> dz = grad<T>(2 * n * width);
+         const float *dloss = numbers<float>(1), *lines = numbers<float>(4 * n, 0, 1);
+         const T* z = numbers<T>(2 * n * width);
+         const Rows of = rows();
+         return [=] {
+           if constexpr (sizeof(T) == 2)
+             cuda_ops::pair_contrastive_backward(exec(), d, true, dz, dloss, lines, z, of.first, of.second, of.id, 0.1f, 1e-8f);
+           else
+             table().pair_contrastive_backward(exec(), d, true, dz, dloss, lines, z, of.first, of.second, of.id, 0.1f, 1e-8f);
+         };
+       }});
 }
 
 void add_masks(Passes& all, Index batch) {
@@ -351,7 +358,8 @@ Passes passes(Index batch) {
   add_contrast<float>(all, batch);
   add_contrast<bf16>(all, batch);
   add_quantizer(all, batch);
-  add_pairs(all);
+  add_pairs<float>(all);
+  add_pairs<bf16>(all);
   add_masks(all, batch);
   return all;
 }

@@ -124,4 +124,11 @@ void sampled_contrastive_backward(const Exec&, ContrastDims, Grad<bf16> dcontext
                                   const float* logits, const bf16* context, const bf16* target, const Index32* negatives,
                                   float temperature, float eps);
 
+// pair_contrastive.cuh
+void pair_contrastive_forward(const Exec&, PairDims, float* loss, float* lines, const bf16* z, const Index32* first,
+                              const Index32* second, const Index32* id, float temperature, float eps);
+void pair_contrastive_backward(const Exec&, PairDims, bool detached, Grad<bf16> dz, const float* dloss, const float* lines,
+                               const bf16* z, const Index32* first, const Index32* second, const Index32* id, float temperature,
+                               float eps);
+
 }  // namespace anylead::cuda_ops

@@ -27,6 +27,7 @@
 #include <anylead/cuda/launchers.hpp>
 #include <anylead/cuda/reduce.cuh>
 #include <anylead/cuda/score_tile.cuh>
+#include <anylead/cuda/slope_tile.cuh>
 
 namespace anylead::cuda_ops {
 namespace {
@@ -217,91 +218,6 @@ struct ContrastSlopes {
   A temperature, eps;
 };
 
-/// The sums of a thread of g [kRows, kWidth] = a times unit vectors, vectors coming kStep at a time, kStride numbers from one
-/// to the next.
-template <class T>
-class SlopeTile {
- public:
-  static constexpr int kRows = ContrastTile<T>::kRows, kWidth = 256, kStep = 8, kStride = kWidth + kRowPad<T>;
-  static constexpr int kOutStride = kWidth + kRowPad<T>;
-
-  /// a: element (row, k) at row * row_step + k * term_step.
-  __device__ void multiply(const T* a, int row_step, int term_step, const T* vectors, const T* inverse) {
-#pragma unroll 2  // registers
-    for (int k = 0; k < kStep; ++k) {
-      T v[Own::kCount];
-      Own::load(v, vectors + k * kStride);
-#pragma unroll
-      for (int r = 0; r < kOwnRows; ++r) {
-        const T u = a[(static_cast<int>(threadIdx.y) + r * kTileSide) * row_step + k * term_step] * inverse[k];
-#pragma unroll
-        for (int c = 0; c < Own::kCount; ++c) sum_[r][c] += u * v[c];
-      }
-    }
-  }
-  /// out [kRows, kOutStride] = the sums.
-  __device__ void store(T* out) const {
-#pragma unroll
-    for (int r = 0; r < kOwnRows; ++r)
-      Own::deliver(out + (threadIdx.y + r * kTileSide) * kOutStride, false, sum_[r], kWidth, true);
-  }
-
- private:
-  using Own = Columns<T, kWidth>;
-  static constexpr int kOwnRows = kRows / kTileSide;
-
-  T sum_[kOwnRows][Own::kCount] = {};
-};
-
-/// 2 x 4 warps, each with 32 rows and 64 columns; slopes are rounded when their vectors' lengths are known.
-template <>
-class SlopeTile<bf16> {
- public:
-  static constexpr int kRows = ContrastTile<bf16>::kRows, kWidth = 256, kStep = 16, kStride = kWidth + kHalfPad;
-  static constexpr int kOutStride = kWidth + 8;  // what half a warp stores lies in different banks
-
-  __device__ void multiply(const float* a, int row_step, int term_step, const bf16* vectors, const float* inverse) {
-    FragmentA u[2];
-#pragma unroll
-    for (int i = 0; i < 2; ++i)
-#pragma unroll
-      for (int quarter = 0; quarter < 4; ++quarter) {
-        const int row = warp_row() + 16 * i + quarter % 2 * 8 + lane() / 4, k = quarter / 2 * 8 + lane() % 4 * 2;
-        const float* const at = a + row * row_step + k * term_step;
-        u[i].v[quarter] = pack_halves(at[0] * inverse[k], at[term_step] * inverse[k + 1]);
-      }
-#pragma unroll
-    for (int j = 0; j < kTiles; j += 2) {
-      const FragmentB v = load_b<true>(vectors + warp_col() + 8 * j, kStride);
-#pragma unroll
-      for (int i = 0; i < 2; ++i) {
-        multiply_add(sum_[i][j], u[i], v.v[0]);
-        multiply_add(sum_[i][j + 1], u[i], v.v[1]);
-      }
-    }
-  }
-  __device__ void store(float* out) const {
-    out += (warp_row() + lane() / 4) * kOutStride + warp_col() + lane() % 4 * 2;
-#pragma unroll
-    for (int i = 0; i < 2; ++i)
-#pragma unroll
-      for (int j = 0; j < kTiles; ++j) {
-        float* const to = out + 16 * i * kOutStride + 8 * j;
-        *reinterpret_cast<float2*>(to) = {sum_[i][j][0], sum_[i][j][1]};
-        *reinterpret_cast<float2*>(to + 8 * kOutStride) = {sum_[i][j][2], sum_[i][j][3]};
-      }
-  }
-
- private:
-  static constexpr int kTiles = kWidth / 4 / 8;
-
-  __device__ static int lane() { return static_cast<int>(threadIdx.x % 32); }
-  __device__ static int warp_row() { return static_cast<int>(threadIdx.x / 128 * 32); }
-  __device__ static int warp_col() { return static_cast<int>(threadIdx.x / 32 % 4) * (kWidth / 4); }
-
-  float sum_[2][kTiles][4] = {};
-};
-
 constexpr Index kStagedPicks = 128;  // of a row, with its own target: so many come through shared memory
 
 /// Where a block of the gradients keeps what in shared memory.
@@ -442,10 +358,8 @@ __device__ void contrast_gradient(ContrastDims d, Grad<T> dx, Index begin, const
             if (lane == 0) inverse[stage][i] = k + i < used ? A(1) / at_least(of.eps, std::sqrt(own)) : A(0);
           }
           __syncthreads();
-          if constexpr (kTarget)
-            g.multiply(memory.slopes() + k * kAStride, 1, kAStride, vectors, inverse[stage]);
-          else
-            g.multiply(memory.slopes() + k, kAStride, 1, vectors, inverse[stage]);
+          const A* const a = memory.slopes() + k * (kTarget ? kAStride : 1);
+          g.multiply(a, kTarget ? 1 : kAStride, kTarget ? kAStride : 1, vectors, [&](int i) { return inverse[stage][i]; });
         }
       }
       __syncthreads();  // slopes and vectors have been used
