@@ -248,31 +248,47 @@ void add_contrast(Passes& all, Index batch) {
        }});
 }
 
+template <class T>
 void add_quantizer(Passes& all, Index batch) {
   const QuantizeDims d = {batch * 55, 2, 320, 128};
   const Index logits = d.rows * d.groups * d.entries, vars = d.groups * d.entries * d.width, n = d.rows * d.groups * d.width,
-              chosen = d.rows * d.groups, usage = 2 * d.groups * d.entries;
+              chosen = d.rows * d.groups, usage = 2 * d.groups * d.entries, size = sizeof(T);
   const std::string shape = str("[", d.rows, ", 2 x 320], codewords of 128");
-  all.push_back({"gumbel_quantize_forward f32", shape, (2 * logits + vars + n + chosen + usage + 2) * 4, 0, [=] {
-                   float *y = room<float>(n), *used = room<float>(usage), *perplexity = room<float>(2);
+  all.push_back({str("gumbel_quantize_forward ", kType<T>), shape,
+                 (logits + n) * size + (logits + vars + chosen + usage + 2) * 4, 0, [=] {
+                   T* y = room<T>(n);
+                   float *used = room<float>(usage), *perplexity = room<float>(2);
                    Index32* codes = room<Index32>(chosen);
-                   const float *l = numbers<float>(logits), *noise = numbers<float>(logits), *v = numbers<float>(vars);
-                   return [=] { table().gumbel_quantize_forward(exec(), d, false, y, codes, used, perplexity, l, noise, v); };
+                   const T* l = numbers<T>(logits);
+                   const float *noise = numbers<float>(logits), *v = numbers<float>(vars);
+                   return [=] {
+                     if constexpr (sizeof(T) == 2)
+                       cuda_ops::gumbel_quantize_forward(exec(), d, false, y, codes, used, perplexity, l, noise, v);
+                     else
+                       table().gumbel_quantize_forward(exec(), d, false, y, codes, used, perplexity, l, noise, v);
+                   };
                  }});
-  all.push_back(
-      {"gumbel_quantize_backward f32", shape, (3 * logits + 2 * vars + n + chosen + usage + 1) * 4, 2 * logits * d.width, [=] {
-         const Grad<float> dlogits = grad<float>(logits), dvars = grad<float>(vars);
-         const float *dy = numbers<float>(n), *dperplexity = numbers<float>(1), *l = numbers<float>(logits),
-                     *noise = numbers<float>(logits), *v = numbers<float>(vars), *used = numbers<float>(usage, 0, 1.0 / 320);
-         std::vector<Index32> code;
-         const RandomStream stream = {1, 0, site_key("chosen")};
-         for (Index i = 0; i < chosen; ++i)
-           code.push_back(static_cast<Index32>(stream.below(static_cast<std::uint64_t>(i), 320)));
-         const Index32* codes = on_gpu(code);
-         return [=] {
-           table().gumbel_quantize_backward(exec(), d, false, dlogits, dvars, dy, dperplexity, l, noise, v, codes, used, 2.f);
-         };
-       }});
+  all.push_back({str("gumbel_quantize_backward ", kType<T>), shape,
+                 (2 * logits + n) * size + (logits + 2 * vars + chosen + usage + 1) * 4, 2 * logits * d.width, [=] {
+                   const Grad<T> dlogits = grad<T>(logits);
+                   const Grad<float> dvars = grad<float>(vars);
+                   const T *dy = numbers<T>(n), *l = numbers<T>(logits);
+                   const float *dperplexity = numbers<float>(1), *noise = numbers<float>(logits), *v = numbers<float>(vars),
+                               *used = numbers<float>(usage, 0, 1.0 / 320);
+                   std::vector<Index32> code;
+                   const RandomStream stream = {1, 0, site_key("chosen")};
+                   for (Index i = 0; i < chosen; ++i)
+                     code.push_back(static_cast<Index32>(stream.below(static_cast<std::uint64_t>(i), 320)));
+                   const Index32* codes = on_gpu(code);
+                   return [=] {
+                     if constexpr (sizeof(T) == 2)
+                       cuda_ops::gumbel_quantize_backward(exec(), d, false, dlogits, dvars, dy, dperplexity, l, noise, v, codes,
+                                                          used, 2.f);
+                     else
+                       table().gumbel_quantize_backward(exec(), d, false, dlogits, dvars, dy, dperplexity, l, noise, v, codes,
+                                                        used, 2.f);
+                   };
+                 }});
 }
 
 /// The published 512 pairs.
@@ -357,7 +373,8 @@ Passes passes(Index batch) {
   add_attention<bf16>(all, batch);
   add_contrast<float>(all, batch);
   add_contrast<bf16>(all, batch);
-  add_quantizer(all, batch);
+  add_quantizer<float>(all, batch);
+  add_quantizer<bf16>(all, batch);
   add_pairs<float>(all);
   add_pairs<bf16>(all);
   add_masks(all, batch);

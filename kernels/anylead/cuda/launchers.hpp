@@ -116,6 +116,13 @@ void conv_positional_forward(const Exec&, Conv1dDims, bf16* y, bf16* z, const bf
 void conv_positional_backward(const Exec&, Conv1dDims, Grad<bf16> dx, Grad<float> dweight, Grad<float> dbias, bf16* dz,
                               const bf16* dy, const bf16* x, const bf16* z, const float* weight);
 
+// gumbel_quantize.cuh: codewords are weights, noise stays float
+void gumbel_quantize_forward(const Exec&, QuantizeDims, bool shared, bf16* y, Index32* codes, float* usage, float* perplexity,
+                             const bf16* logits, const float* noise, const float* vars);
+void gumbel_quantize_backward(const Exec&, QuantizeDims, bool shared, Grad<bf16> dlogits, Grad<float> dvars, const bf16* dy,
+                              const float* dperplexity, const bf16* logits, const float* noise, const float* vars,
+                              const Index32* codes, const float* usage, float tau);
+
 // sampled_contrastive.cuh
 void sampled_contrastive_forward(const Exec&, ContrastDims, float* loss, float* logits, Flag* correct, const bf16* context,
                                  const bf16* target, const Index32* negatives, const Index32* codes, Index code_groups,

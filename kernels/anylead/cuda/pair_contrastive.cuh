@@ -115,7 +115,7 @@ class PairTile {
     __syncthreads();
     Tile tile;
     const A square = multiply_scores(tile, reinterpret_cast<T*>(memory),
-                                     ScoreFactors{of.z, of.z, d.width, [&](int i) { return Index{place[i]}; },
+                                     ScoreFactors{of.z, of.z, d.width, d.width, d.width, [&](int i) { return Index{place[i]}; },
                                                   [&](int i) { return Index{place[kRows + i]}; }, rows, cols});
     __syncthreads();  // scores take the place of the operands
     if (thread < kLines) {

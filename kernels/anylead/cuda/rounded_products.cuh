@@ -13,6 +13,7 @@
 #include <anylead/core/scalar_math.hpp>
 #include <anylead/cuda/launch.cuh>
 #include <anylead/cuda/launchers.hpp>
+#include <anylead/cuda/numbers.cuh>
 #include <anylead/cuda/vector.cuh>
 
 namespace anylead::cuda_ops {
@@ -30,22 +31,10 @@ struct Widenings {
   const bf16* from[kMostArrays];
 };
 
-/// The elements of a thread, widened; zeros for those that are outside.
-__device__ inline Quad<float> widened(const Lanes& at, const bf16* p) {
-  Quad<float> q;
-#pragma unroll
-  for (int w = 0; w < 4; ++w) q.v[w] = at.has(w) ? float(p[at.first + 16 * w]) : 0.f;
-  return q;
-}
-
 /// to [n] = from, rounded; array blockIdx.y.
 __global__ __launch_bounds__(kElementThreads) void round_arrays_kernel(Index n, const __grid_constant__ Roundings arrays) {
   const Lanes at = array_lanes(n);
-  const Quad<float> v = at(arrays.from[blockIdx.y]);
-  bf16* const to = arrays.to[blockIdx.y];
-#pragma unroll
-  for (int w = 0; w < 4; ++w)
-    if (at.has(w)) to[at.first + 16 * w] = bf16(v.v[w]);
+  store(at, arrays.to[blockIdx.y], at(arrays.from[blockIdx.y]));
 }
 
 /// to [n] = from, assigned or added; array blockIdx.y.

@@ -149,8 +149,8 @@ __global__ __launch_bounds__(kTileThreads, 2) void sampled_contrastive_forward_k
     Tile tile;
     const auto itself = [](int i) { return i; };
     const A square = multiply_scores(tile, operands,
-                                     ScoreFactors{context + begin * d.width, target + base * d.width, d.width, itself, itself,
-                                                  rows, static_cast<int>(window.high + 1 - base)});
+                                     ScoreFactors{context + begin * d.width, target + base * d.width, d.width, d.width, d.width,
+                                                  itself, itself, rows, static_cast<int>(window.high + 1 - base)});
     __syncthreads();  // scores take the place of the operands
     if (thread < Tile::kRows + Tile::kCols) norms[thread] = at_least(eps, std::sqrt(square));
     if (codes && thread < Tile::kCols && base + thread <= window.high)

@@ -47,6 +47,24 @@ __device__ void load_rows(T* tile, const T* from, Index stride, F&& row_of, int 
   }
 }
 
+/// The same from float, rounded; by the threads, at once.
+template <int kRows, int kWidth, int kStride, class F>
+__device__ void load_rows(bf16* tile, const float* from, Index stride, F&& row_of, int rows, int width) {
+  const bool packed = can_pack(from, stride, width);
+  for (int i = tile_thread(); i < kRows * kWidth / 4; i += kTileThreads) {
+    const int r = i / (kWidth / 4), c = i % (kWidth / 4) * 4;
+    Pack<float, 4> p = {};
+    if (r < rows && packed && c < width) {
+      p = load_pack<4>(from + row_of(r) * stride + c);
+    } else if (r < rows) {
+#pragma unroll
+      for (int w = 0; w < 4; ++w)
+        if (c + w < width) p.v[w] = from[row_of(r) * stride + c + w];
+    }
+    *reinterpret_cast<uint2*>(tile + r * kStride + c) = {pack_halves(p.v[0], p.v[1]), pack_halves(p.v[2], p.v[3])};
+  }
+}
+
 /// The sums of a thread. kColsOf: columns of a thread in plain arithmetic, of float.
 template <class T, int kColsOf>
 class ScoreTile {
@@ -126,30 +144,32 @@ class ScoreTile<bf16, kColsOf> {
 template <class Tile>
 constexpr int kOperandNumbers = (Tile::kRows + Tile::kCols) * Tile::kStride;
 
-/// What a block multiplies: `rows` rows of a, row_of(i), by `cols` rows of b, col_of(j), all `width` long.
-template <class T, class RowOf, class ColOf>
+/// What a block multiplies: `rows` rows of a, row_of(i), by `cols` rows of b, col_of(j), `width` numbers each; b may be float
+/// that is rounded to bf16 on its way.
+template <class T, class U, class RowOf, class ColOf>
 struct ScoreFactors {
-  const T *a, *b;
-  Index width;
+  const T* a;
+  const U* b;
+  Index stride_a, stride_b, width;  ///< from row to row
   RowOf row_of;
   ColOf col_of;
   int rows, cols;
 };
-template <class T, class RowOf, class ColOf>
-ScoreFactors(const T*, const T*, Index, RowOf, ColOf, int, int) -> ScoreFactors<T, RowOf, ColOf>;
+template <class T, class U, class RowOf, class ColOf>
+ScoreFactors(const T*, const U*, Index, Index, Index, RowOf, ColOf, int, int) -> ScoreFactors<T, U, RowOf, ColOf>;
 
 /// Sums into `tile`; returns to thread i < kRows + kCols the squared length of row i, the columns behind the rows. operands:
 /// shared memory, free when all threads have come here, and again when they have met after this.
-template <class Tile, class T, class RowOf, class ColOf>
-__device__ sum_t<T> multiply_scores(Tile& tile, T* operands, const ScoreFactors<T, RowOf, ColOf>& of) {
+template <class Tile, class T, class U, class RowOf, class ColOf>
+__device__ sum_t<T> multiply_scores(Tile& tile, T* operands, const ScoreFactors<T, U, RowOf, ColOf>& of) {
   T* const a = operands;
   T* const b = operands + Tile::kRows * Tile::kStride;
   sum_t<T> square = 0;
   for (Index c = 0; c < of.width; c += Tile::kDepth) {
     __syncthreads();  // the numbers before have been used
     const int width = static_cast<int>(of.width - c);
-    load_rows<Tile::kRows, Tile::kDepth, Tile::kStride>(a, of.a + c, of.width, of.row_of, of.rows, width);
-    load_rows<Tile::kCols, Tile::kDepth, Tile::kStride>(b, of.b + c, of.width, of.col_of, of.cols, width);
+    load_rows<Tile::kRows, Tile::kDepth, Tile::kStride>(a, of.a + c, of.stride_a, of.row_of, of.rows, width);
+    load_rows<Tile::kCols, Tile::kDepth, Tile::kStride>(b, of.b + c, of.stride_b, of.col_of, of.cols, width);
     commit_copies();
     await_copies<0>();
     __syncthreads();
