@@ -17,7 +17,7 @@
 //
 // Shared memory, float: 80 kB forward with 100 negatives, 79 kB backward. Bound: compute on the float units (bf16: bandwidth);
 // products are 1.3 to 2 times those of the picks alone. At 55 rows a segment, 100 negatives, width 256, every sector moves once
-// forward and, but for the picks, backward; 1.2 and 1.9 times the fewest bytes are requested.
+// forward and, but for the picks, backward; 1.2 and 2.0 times the fewest bytes are requested.
 #pragma once
 
 #include <cmath>
