@@ -95,8 +95,8 @@ const Backend kSmallDevice = {
     .copy = nullptr,
     .synchronize = nullptr,
     .pool = [](const Exec&) -> MemoryPool& {
-      static MemoryPool pool;
-      return pool;
+      static MemoryPool* pool = new MemoryPool;  // never destroyed: tensors may live longer
+      return *pool;
     },
     .ops_float = {},
     .ops_double = {},

@@ -9,13 +9,27 @@ namespace anylead::cpu_ops {
 /// Queries whose scores are in memory at a time: at the model's 156 frames all of them.
 inline constexpr Index kQueryRows = 192;
 
+/// Rows whose factors of dropout are drawn at a time: drawing begins and ends inside a block of random numbers.
+inline constexpr Index kFactorRows = 16;
+
+/// Calls row(r, factors of the row) for rows 0 .. rows - 1 of `time` numbers each, whose first has the given number.
+template <Isa isa, class T, class F>
+ANYLEAD_SIMD void with_factors(Index rows, Index time, const Dropout& dropout, std::uint64_t number, T* factors, F&& row) {
+  for (Index first = 0; first < rows; first += kFactorRows) {
+    const Index last = std::min(rows, first + kFactorRows);
+    if (dropout.p != 0)
+      dropout_factors<isa>(factors, dropout, number + static_cast<std::uint64_t>(first * time), (last - first) * time);
+    for (Index r = first; r < last; ++r) row(r, factors + (r - first) * time);
+  }
+}
+
 struct SoftmaxRowsPass {
   /// scores -> probabilities of rows `row` .. `row + rows - 1` (dropped out), and their log-sum-exp.
   template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index rows, Index time, T* scores, T* logsum, const Flag* padding, Dropout dropout,
                                std::uint64_t number, T* factors) {
     constexpr T kNone = -std::numeric_limits<T>::infinity();
-    for (Index r = 0; r < rows; ++r) {
+    with_factors<isa>(rows, time, dropout, number, factors, [&](Index r, const T* kept) ANYLEAD_SIMD_LAMBDA {
       T* s = scores + r * time;
       if (padding)
         for (Index j = 0; j < time; ++j) s[j] = padding[j] ? kNone : s[j];
@@ -23,13 +37,12 @@ struct SoftmaxRowsPass {
       const bool any = l.max != kNone;
       logsum[r] = any ? l.value() : T(0);
       const T inverse = T(1) / l.sum;
-      if (dropout.p != 0) dropout_factors<isa>(factors, dropout, number + static_cast<std::uint64_t>(r * time), time);
       for_lanes<isa, T>(time, [&](auto at) ANYLEAD_SIMD_LAMBDA {
         auto p = at(s) * inverse;
-        if (dropout.p != 0) p *= at(factors);
+        if (dropout.p != 0) p *= at(kept);
         at.store(s, p);
       });
-    }
+    });
   }
 };
 
@@ -40,24 +53,23 @@ struct AttentionBackwardRowsPass {
                                Index stride, Index width, const Flag* padding, Dropout dropout, std::uint64_t number, T factor,
                                T* factors) {
     constexpr T kNone = -std::numeric_limits<T>::infinity();
-    for (Index r = 0; r < rows; ++r) {
+    with_factors<isa>(rows, time, dropout, number, factors, [&](Index r, const T* kept) ANYLEAD_SIMD_LAMBDA {
       T *s = scores + r * time, *ds = dscores + r * time;
       if (padding)
         for (Index j = 0; j < time; ++j) s[j] = padding[j] ? kNone : s[j];
       const T delta = dot<isa>(dy + r * stride, y + r * stride, width);  // = sum of P dP, dropped out or not
-      if (dropout.p != 0) dropout_factors<isa>(factors, dropout, number + static_cast<std::uint64_t>(r * time), time);
       for_lanes<isa, T>(time, [&](auto at) ANYLEAD_SIMD_LAMBDA {
         const auto p = exp(at(s) - logsum[r]);
         auto dp = at(ds), dropped = p;
         if (dropout.p != 0) {
-          const auto f = at(factors);
+          const auto f = at(kept);
           dp *= f;
           dropped *= f;
         }
         at.store(s, dropped);
         at.store(ds, p * (dp - delta) * factor);
       });
-    }
+    });
   }
 };
 
@@ -70,7 +82,7 @@ void attention_forward(const Exec&, AttentionDims d, T* y, T* logsum, const T* q
     struct Scores;
     struct Factors;
     T* scores = scratch<Scores, T>(block * time);
-    T* factors = scratch<Factors, T>(time);
+    T* factors = scratch<Factors, T>(kFactorRows * time);
     for (Index i = begin; i < end; ++i) {
       const Index b = i / d.heads, o = b * time * stride + i % d.heads * d.head_width;
       for (Index first = 0; first < time; first += block) {
@@ -118,7 +130,7 @@ void attention_backward(const Exec&, AttentionDims d, Grad<T> dq, Grad<T> dk, Gr
     struct Factors;
     T* scores = scratch<Scores, T>(block * time);
     T* dscores = scratch<ScoreGradients, T>(block * time);
-    T* factors = scratch<Factors, T>(time);
+    T* factors = scratch<Factors, T>(kFactorRows * time);
     for (Index i = begin; i < end; ++i) {
       const Index b = i / d.heads, o = b * time * stride + i % d.heads * width;
       for (Index first = 0; first < time; first += block) {

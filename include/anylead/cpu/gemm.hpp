@@ -184,13 +184,18 @@ void pack(Cell* to, Index k, Index n, const T* b, Index ldb, Op op, Isa isa) {
   }
 }
 
+/// Stripes of columns that a stripe of a thread is cut into, so that a faster thread can take more of them: of three tiles or
+/// more, for A is read, and packed where it is, once for each.
+inline Index pieces(Index col_panels, Index across) { return std::clamp<Index>(col_panels / (3 * across), 1, 4); }
+
 /// The product on all threads. Which thread computes an element has no influence on it.
 template <class T, class Cell>
 void gemm_parallel(const Gemm<T>& g, const Cell* ready, Isa isa) {
   if (g.m <= 0 || g.n <= 0) return;
   const Index rows = tile_rows<T>(isa), cols = tile_cols<T>(isa);
   const Index row_panels = (g.m + rows - 1) / rows, col_panels = (g.n + cols - 1) / cols;
-  const Grid grid = best_grid(row_panels, rows, col_panels, threads());
+  Grid grid = best_grid(row_panels, rows, col_panels, threads());
+  if (threads() > 1) grid.across *= pieces(col_panels, grid.across);
   parallel_for(grid.down * grid.across, 1, [&](Index begin, Index end) {
     for (Index part = begin; part < end; ++part) {
       const Index r = part % grid.down, c = part / grid.down;

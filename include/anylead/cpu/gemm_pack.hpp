@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include <anylead/cpu/gemm_tile.hpp>
+#include <anylead/cpu/simd.hpp>
 #include <anylead/cpu/transpose.hpp>
 
 namespace anylead::cpu_ops::detail {
@@ -48,18 +49,6 @@ struct Pairs {
   }
 };
 
-/// n values of p in a vector, then zeros.
-template <class V, class T>
-ANYLEAD_SIMD V load_some(const T* p, Index n) {
-  constexpr Index lanes = static_cast<Index>(sizeof(V) / sizeof(T));
-  V v = {};
-  if (n >= lanes)
-    std::memcpy(&v, p, sizeof v);
-  else if (n > 0)
-    std::memcpy(&v, p, static_cast<std::size_t>(n) * sizeof(T));
-  return v;
-}
-
 /// A block of op(B) [k, n], b at its first element, and the place `to` of alpha times it: panels [k][columns of a tile].
 template <class T, class Cell>
 struct BlockB {
@@ -92,11 +81,11 @@ struct PackB {
     const T* b = block.b + j;
     const Index width = std::clamp<Index>(block.n - j, 0, Shape::lanes);
     for (Index p = 0; p < block.k; ++p, b += block.ldb, to += Shape::cols) {
-      V row = {};
+      V row;
       if (width == Shape::lanes)
         std::memcpy(&row, b, sizeof row);
       else
-        std::memcpy(&row, b, static_cast<std::size_t>(width) * sizeof(T));
+        row = load_some<V>(b, width);
       row = row * block.alpha;
       std::memcpy(to, &row, sizeof row);
     }
@@ -122,7 +111,7 @@ struct PackB {
           std::memcpy(to + (p + i) * Shape::cols, &row[i], sizeof(V));
         }
       } else {
-        for (Index c = 0; c < width; ++c) std::memcpy(&row[c], b + c * block.ldb, static_cast<std::size_t>(depth) * sizeof(T));
+        for (Index c = 0; c < width; ++c) row[c] = load_some<V>(b + c * block.ldb, depth);
         transpose<Shape::lanes>(row);
         for (Index i = 0; i < depth; ++i) {
           row[i] = row[i] * block.alpha;

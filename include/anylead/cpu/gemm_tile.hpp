@@ -9,6 +9,7 @@
 
 #include <anylead/core/isa.hpp>
 #include <anylead/core/types.hpp>
+#include <anylead/cpu/simd.hpp>
 
 namespace anylead::cpu_ops {
 
@@ -104,18 +105,15 @@ struct TilePass {
       }
       if (t.cols == Shape::cols) {
 #pragma GCC unroll 14
-        for (Index i = 0; i < kRows; ++i) {
-          finish(t, t.c + i * t.ldc, acc[i][0], t.bias, sizeof(V));
-          finish(t, t.c + i * t.ldc + Shape::lanes, acc[i][1], t.bias ? t.bias + Shape::lanes : nullptr, sizeof(V));
-        }
-      } else {
         for (Index i = 0; i < kRows; ++i)
-          for (Index j = 0; j < 2; ++j) {
-            const Index left = t.cols - j * Shape::lanes;
-            if (left > 0)
-              finish(t, t.c + i * t.ldc + j * Shape::lanes, acc[i][j], t.bias ? t.bias + j * Shape::lanes : nullptr,
-                     static_cast<std::size_t>(std::min(Shape::lanes, left)) * sizeof(T));
-          }
+          for (Index j = 0; j < 2; ++j) finish(t, i, j * Shape::lanes, acc[i][j]);
+      } else {
+        T sums[kRows * Shape::cols];  // accumulators that a variable index chooses would be in memory all the time
+#pragma GCC unroll 14
+        for (Index i = 0; i < kRows; ++i)
+          for (Index j = 0; j < 2; ++j) std::memcpy(sums + i * Shape::cols + j * Shape::lanes, &acc[i][j], sizeof(V));
+        for (Index i = 0; i < kRows; ++i)
+          for (Index j = 0; j < t.cols; j += Shape::lanes) finish_some<V>(t, i, j, sums + i * Shape::cols + j);
       }
     }
   }
@@ -142,17 +140,30 @@ struct TilePass {
 
   /// One vector of C. Sums only: a product here would be contracted to a multiply-add in some tiles and not in others.
   template <class T, class Cell, class V>
-  ANYLEAD_SIMD static void finish(const Tile<T, Cell>& t, T* c, const V& sum, const T* bias, std::size_t bytes) {
-    V v = sum, other = {};
-    if (bias) {
-      std::memcpy(&other, bias, bytes);
-      v += other;
+  ANYLEAD_SIMD static void finish(const Tile<T, Cell>& t, Index row, Index col, V sum) {
+    T* c = t.c + row * t.ldc + col;
+    V other;
+    if (t.bias) {
+      std::memcpy(&other, t.bias + col, sizeof other);
+      sum += other;
     }
     if (t.add) {
-      std::memcpy(&other, c, bytes);
-      v += other;
+      std::memcpy(&other, c, sizeof other);
+      sum += other;
     }
-    std::memcpy(c, &v, bytes);
+    std::memcpy(c, &sum, sizeof sum);
+  }
+
+  /// The same at the right border of C.
+  template <class V, class T, class Cell>
+  ANYLEAD_SIMD static void finish_some(const Tile<T, Cell>& t, Index row, Index col, const T* sums) {
+    T* c = t.c + row * t.ldc + col;
+    const Index n = t.cols - col;
+    V sum;
+    std::memcpy(&sum, sums, sizeof sum);
+    if (t.bias) sum += load_some<V>(t.bias + col, n);
+    if (t.add) sum += load_some<V>(c, n);
+    store_some(c, sum, n);
   }
 };
 

@@ -19,6 +19,30 @@ constexpr Index register_bytes(Isa isa) { return isa == Isa::avx512 ? 64 : isa =
 template <class T>
 inline constexpr Index kLanes = 64 / static_cast<Index>(sizeof(T));
 
+/// The first n values of p, or as many as a vector has, then zeros; nothing behind p + n is touched. g++ makes one masked load
+/// of the loop; a copy of n bytes would be a string move, which costs as much as a hundred values.
+template <class Raw, class T>
+ANYLEAD_SIMD Raw load_some(const T* p, Index n) {
+  constexpr int lanes = static_cast<int>(sizeof(Raw) / sizeof(T));
+  const int some = static_cast<int>(n < lanes ? n : lanes);
+  T lane[lanes];
+  for (int i = 0; i < lanes; ++i) lane[i] = i < some ? p[i] : T(0);
+  Raw raw;
+  std::memcpy(&raw, lane, sizeof raw);
+  return raw;
+}
+
+/// The first n values of a vector, or all, to p. @see load_some
+template <class Raw, class T>
+ANYLEAD_SIMD void store_some(T* p, const Raw& raw, Index n) {
+  constexpr int lanes = static_cast<int>(sizeof(Raw) / sizeof(T));
+  const int some = static_cast<int>(n < lanes ? n : lanes);
+  T lane[lanes];
+  std::memcpy(lane, &raw, sizeof raw);
+  for (int i = 0; i < lanes; ++i)
+    if (i < some) p[i] = lane[i];
+}
+
 /// Some bytes of T. Comparisons give a mask for `select`.
 template <class T, Index kBytes = 64>
 struct Vec {
@@ -77,24 +101,6 @@ ANYLEAD_SIMD void store(T* p, Vec<T, kBytes> v) {
   std::memcpy(p, &raw, sizeof raw);
 }
 
-/// The first n values of p, fewer than a vector has, then zeros; nothing behind p + n is touched.
-template <class V, class T>
-ANYLEAD_SIMD V load_tail_as(const T* p, Index n) {
-  typename V::Raw raw = {};
-  std::memcpy(&raw, p, static_cast<std::size_t>(n) * sizeof(T));
-  return {raw};
-}
-template <class T>
-ANYLEAD_SIMD Vec<T> load_tail(const T* p, Index n) {
-  return load_tail_as<Vec<T>>(p, n);
-}
-
-template <class T, Index kBytes>
-ANYLEAD_SIMD void store_tail(T* p, Vec<T, kBytes> v, Index n) {
-  const typename Vec<T, kBytes>::Raw raw = v.raw;
-  std::memcpy(p, &raw, static_cast<std::size_t>(n) * sizeof(T));
-}
-
 /// Sum of the lanes: halves are added to each other until one is left.
 template <class T, Index kBytes>
 ANYLEAD_SIMD T sum(Vec<T, kBytes> v) {
@@ -122,16 +128,17 @@ template <class T, Index kBytes>
 struct Lanes {
   using V = Vec<T, kBytes>;
   Index i, n;
-  ANYLEAD_SIMD V operator()(const T* p) const { return n >= V::lanes ? load_as<V>(p + i) : load_tail_as<V>(p + i, n); }
+  ANYLEAD_SIMD V operator()(const T* p) const {
+    return n >= V::lanes ? load_as<V>(p + i) : V{load_some<typename V::Raw>(p + i, n)};
+  }
   /// v with zeros in the lanes behind the end.
   ANYLEAD_SIMD V keep(V v) const {
     if (n >= V::lanes) return v;
-    const typename V::Raw raw = v.raw;
-    typename V::Raw kept = {};
-    std::memcpy(&kept, &raw, static_cast<std::size_t>(n) * sizeof(T));
-    return {kept};
+    T lane[V::lanes];
+    std::memcpy(lane, &v.raw, sizeof lane);
+    return {load_some<typename V::Raw>(lane, n)};
   }
-  ANYLEAD_SIMD void store(T* p, V v) const { n >= V::lanes ? cpu_ops::store(p + i, v) : store_tail(p + i, v, n); }
+  ANYLEAD_SIMD void store(T* p, V v) const { n >= V::lanes ? cpu_ops::store(p + i, v) : store_some(p + i, v.raw, n); }
 };
 
 /// Loops have code of its own for whole vectors, which need not ask where the end is. Not for double, to compile sooner.
