@@ -1,8 +1,9 @@
 // Products of two sets of vectors by a block of 256 threads that keeps them to itself: each vector of one set with each of the
 // other, float and double in plain arithmetic (tile.cuh), bf16 on tensor cores with sums in float (half_tile.cuh).
 //
-// kRows x kCols sums are in registers while the vectors come through shared memory, kDepth numbers at a time; then the sums may
-// be put there themselves, [kRows, kScoreStride]. Threads are 16 x 16 in plain arithmetic, 256 x 1 for tensor cores.
+// kRows x kCols sums are in registers while the vectors come through shared memory, kDepth numbers at a time, the next on their
+// way while these are used; then the sums may be put there themselves, [kRows, kScoreStride]. Threads are 16 x 16 in plain
+// arithmetic, 256 x 1 for tensor cores.
 #pragma once
 
 #include <type_traits>
@@ -25,16 +26,22 @@ constexpr Grid kTileGrid = {.threads = kOnTensorCores<T> ? kTileThreads : kTileS
 constexpr int kTileWarps = kTileThreads / 32;
 __device__ inline int tile_thread() { return static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x); }
 
+/// Piece i of those that a block copies: eight rows of one piece are side by side in a warp, since they lie in different banks;
+/// its pieces of a row are whole sectors.
+__device__ inline int row_of_piece(int i, int pieces) { return i / 8 / pieces * 8 + i % 8; }
+__device__ inline int column_of_piece(int i, int pieces) { return i / 8 % pieces; }
+
 /// Starts to copy `width` numbers of `rows` rows, row_of(i) of an array whose rows are `stride` apart, to a tile [kRows,
 /// kWidth], rows kStride apart; zeros beside them. All threads of the block; complete after await_copies and __syncthreads.
 template <int kRows, int kWidth, int kStride, class T, class F>
 __device__ void load_rows(T* tile, const T* from, Index stride, F&& row_of, int rows, int width) {
   if (can_pack(from, stride, width)) {
     constexpr int kSize = kPack<T>, kPieces = kWidth / kSize;
+    static_assert(kRows % 8 == 0);
     using P = Pack<T, kSize>;
 #pragma unroll 1  // nothing waits for a copy
     for (int i = tile_thread(); i < kRows * kPieces; i += kTileThreads) {
-      const int r = i / kPieces, c = i % kPieces * kSize;
+      const int r = row_of_piece(i, kPieces), c = column_of_piece(i, kPieces) * kSize;
       const bool inside = r < rows && c < width;
       copy_async(reinterpret_cast<P*>(tile + r * kStride + c),
                  reinterpret_cast<const P*>(inside ? from + row_of(r) * stride + c : from), inside);
@@ -50,9 +57,11 @@ __device__ void load_rows(T* tile, const T* from, Index stride, F&& row_of, int 
 /// The same from float, rounded; by the threads, at once.
 template <int kRows, int kWidth, int kStride, class F>
 __device__ void load_rows(bf16* tile, const float* from, Index stride, F&& row_of, int rows, int width) {
+  constexpr int kPieces = kWidth / 4;
+  static_assert(kRows % 8 == 0);
   const bool packed = can_pack(from, stride, width);
-  for (int i = tile_thread(); i < kRows * kWidth / 4; i += kTileThreads) {
-    const int r = i / (kWidth / 4), c = i % (kWidth / 4) * 4;
+  for (int i = tile_thread(); i < kRows * kPieces; i += kTileThreads) {
+    const int r = row_of_piece(i, kPieces), c = column_of_piece(i, kPieces) * 4;
     Pack<float, 4> p = {};
     if (r < rows && packed && c < width) {
       p = load_pack<4>(from + row_of(r) * stride + c);
@@ -72,7 +81,7 @@ class ScoreTile {
 
  public:
   static constexpr int kRows = kTileSide * kRowsOfThread, kCols = kTileSide * kColsOfThread;
-  static constexpr int kDepth = 32, kStride = kDepth + kRowPad<T>;
+  static constexpr int kDepth = 16, kStride = kDepth + kRowPad<T>;
   static constexpr int kScoreStride = kCols + kTileSide;  // two rows fill all banks
 
   /// Adds the products of kDepth numbers of rows a [kRows, kStride] and b [kCols, kStride].
@@ -96,7 +105,7 @@ template <int kColsOf>
 class ScoreTile<bf16, kColsOf> {
  public:
   static constexpr int kRows = 64, kCols = kTileSide * kColsOf;
-  static constexpr int kDepth = 64, kStride = kDepth + kHalfPad;
+  static constexpr int kDepth = 32, kStride = kDepth + kHalfPad;
   static constexpr int kScoreStride = kCols + 8;  // what half a warp stores lies in different banks
 
   __device__ void multiply(const bf16* a, const bf16* b) {
@@ -140,9 +149,9 @@ class ScoreTile<bf16, kColsOf> {
   float sum_[2][kTiles][4] = {};
 };
 
-/// Numbers of shared memory that the operands of a tile, [kRows + kCols, kStride], need.
+/// Numbers of shared memory that the operands of a tile, two of [kRows + kCols, kStride], need.
 template <class Tile>
-constexpr int kOperandNumbers = (Tile::kRows + Tile::kCols) * Tile::kStride;
+constexpr int kOperandNumbers = 2 * (Tile::kRows + Tile::kCols) * Tile::kStride;
 
 /// What a block multiplies: `rows` rows of a, row_of(i), by `cols` rows of b, col_of(j), `width` numbers each; b may be float
 /// that is rounded to bf16 on its way.
@@ -162,22 +171,28 @@ ScoreFactors(const T*, const U*, Index, Index, Index, RowOf, ColOf, int, int) ->
 /// shared memory, free when all threads have come here, and again when they have met after this.
 template <class Tile, class T, class U, class RowOf, class ColOf>
 __device__ sum_t<T> multiply_scores(Tile& tile, T* operands, const ScoreFactors<T, U, RowOf, ColOf>& of) {
-  T* const a = operands;
-  T* const b = operands + Tile::kRows * Tile::kStride;
-  sum_t<T> square = 0;
-  for (Index c = 0; c < of.width; c += Tile::kDepth) {
-    __syncthreads();  // the numbers before have been used
+  constexpr int kB = Tile::kRows * Tile::kStride;
+  const auto stage = [&](int step) { return operands + step % 2 * (kOperandNumbers<Tile> / 2); };
+  const auto load = [&](int step) {
+    const Index c = Index{step} * Tile::kDepth;
     const int width = static_cast<int>(of.width - c);
-    load_rows<Tile::kRows, Tile::kDepth, Tile::kStride>(a, of.a + c, of.stride_a, of.row_of, of.rows, width);
-    load_rows<Tile::kCols, Tile::kDepth, Tile::kStride>(b, of.b + c, of.stride_b, of.col_of, of.cols, width);
+    load_rows<Tile::kRows, Tile::kDepth, Tile::kStride>(stage(step), of.a + c, of.stride_a, of.row_of, of.rows, width);
+    load_rows<Tile::kCols, Tile::kDepth, Tile::kStride>(stage(step) + kB, of.b + c, of.stride_b, of.col_of, of.cols, width);
     commit_copies();
+  };
+  const int steps = static_cast<int>((of.width + Tile::kDepth - 1) / Tile::kDepth);
+  sum_t<T> square = 0;
+  __syncthreads();  // what was there has been used
+  if (steps > 0) load(0);
+  for (int step = 0; step < steps; ++step) {
     await_copies<0>();
-    __syncthreads();
-    tile.multiply(a, b);
+    __syncthreads();  // this step has arrived, and nobody reads the other stage any more
+    if (step + 1 < steps) load(step + 1);
+    tile.multiply(stage(step), stage(step) + kB);
     if (tile_thread() < Tile::kRows + Tile::kCols)
 #pragma unroll
       for (int k = 0; k < Tile::kDepth; k += kPack<T>) {
-        const auto p = load_pack<kPack<T>>(a + tile_thread() * Tile::kStride + k);
+        const auto p = load_pack<kPack<T>>(stage(step) + tile_thread() * Tile::kStride + k);
         sum_t<T> part = 0;
 #pragma unroll
         for (int w = 0; w < kPack<T>; ++w) part += sum_t<T>(p.v[w]) * sum_t<T>(p.v[w]);
