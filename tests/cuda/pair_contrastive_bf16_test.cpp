@@ -20,12 +20,8 @@ Tensor<Index32> on_gpu(const std::vector<Index32>& host) {
 TEST_CASE("pair contrast in bf16 agrees with the reference to a hundredth, whatever the size", "[cuda]") {
   const Exec exec = cuda::device(0).exec();
   const double temperature = 0.1, eps = 1e-8;
-  for (const PairDims& d : {PairDims{0, 4, 0, 0},
-                            {1, 3, 1, 0},
-                            {9, 17, 3, 2},
-                            {63, 65, 32, 31},
-                            {140, 264, 66, 70},
-                            {401, 32, 201, 200}})
+  for (const PairDims& d :
+       {PairDims{0, 4, 0, 0}, {1, 3, 1, 0}, {9, 17, 3, 2}, {63, 65, 32, 31}, {140, 264, 66, 70}, {401, 32, 201, 200}})
     for (const bool detached : {true, false}) {
       INFO("R=" << d.rows << " E=" << d.width << " n=" << d.first << " m=" << d.second << " detached " << detached);
       const Half z("z", d.rows * d.width);

@@ -29,14 +29,13 @@ agree() { # FILE BOUND: pairs of numbers that agree within BOUND times the large
   awk -v bound="$2" '{ d = $1 - $2; if (d < 0) d = -d; s = $1 < 0 ? -$1 : $1; if (d > worst) worst = d; if (s > size) size = s; n++ }
        END { printf "%d numbers, largest difference %g of %g\n", n, worst, size; exit !(n > 0 && worst <= bound * size) }' "$1"
 }
-bound_f32=1e-3 bound_bf16=5e-3
-for precision in f32 bf16; do
-  paste -d' ' <(lines cpu-$precision) <(lines cuda-$precision) >both
+declare -A bounds=([f32]=1e-3 [bf16]=5e-3)
+for precision in "${!bounds[@]}"; do
+  paste -d' ' <(lines "cpu-$precision") <(lines "cuda-$precision") >both
   cat both
   awk '$1 != $4 || $2 != $5 { exit 1 } END { exit NR != 4 }' both # three updates and a validation, of as many masked frames
   awk '{ print $3, $6 }' both >losses
-  bound=bound_$precision
-  while read -r pair; do agree <(echo "$pair") ${!bound}; done <losses
+  while read -r pair; do agree <(echo "$pair") "${bounds[$precision]}"; done <losses
 done
 
 "$pretrain" --resume --device cpu --steps 4 --out cuda-f32 2>resumed.log
