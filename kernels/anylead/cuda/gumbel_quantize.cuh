@@ -8,12 +8,12 @@
 // Forward: a block has 32 rows. A warp goes once through the logits of a row and group, for the largest, the sum and both
 // choices; then the threads go down the columns of the same rows, which the cache still holds, for the block's part of usage;
 // the parts are added up by column sums. 32 G (2 sizeof(T) + 4) bytes of shared memory.
-// Backward: s is a product of matrices; a warp per row and group, twice through its logits. In bf16 a block computes s for 64
-// rows and 192 entries at a time, first for the sums of each row, then, the last tile first, for dlogits: s is never in memory.
-// dvars: a warp has four entries, and looks for the rows that chose them in stretches of 512, in order; where there are
-// several, or codewords that groups share, their sums are added up then. Bound: bandwidth. At 2 groups of 320, width 128,
-// forward moves every sector once and requests 1.1 times the fewest bytes; in backward the second way through a row reads from
-// the cache: 1.9 times (in float the product's result goes through memory).
+// Backward: s is a product of matrices; a warp per row and group has up to 320 logits in registers, which it reads once; of
+// more it reads all but the last 320 again. In bf16 a block computes s for 64 rows and 320 entries at a time, for the sums of
+// each row and, where there are more entries, again for dlogits: s is never in memory. dvars: a warp has an entry and 128
+// columns, and looks for the rows that chose it, in order. Bound: bandwidth. At 2 groups of 320, width 128, forward moves every
+// sector once and requests 1.1 times the fewest bytes; backward 1.0 and 1.2 times (in float the product's result, besides, goes
+// through memory), bf16 1.0 and 1.8.
 #pragma once
 
 #include <cmath>
@@ -74,14 +74,10 @@ struct WeightedExps {
       if (at.has(w)) raise(x.v[w]);
 #pragma unroll
     for (int w = 0; w < 4; ++w)
-      if (at.has(w)) {
-        const T e = std::exp(x.v[w] - shift());
-        sum += e;
-        weighted += e * weight.v[w];
-      }
+      if (at.has(w)) add(x.v[w], weight.v[w]);
   }
-  __device__ void take(T x, T weight) {
-    raise(x);
+  /// An x that is not above the largest.
+  __device__ void add(T x, T weight) {
     const T e = std::exp(x - shift());
     sum += e;
     weighted += e * weight;
@@ -206,37 +202,79 @@ struct LogitSlope {
   __device__ A through_usage(A logit, A slope) const { return std::exp(logit - q.shift()) * (slope - along_q) * scale_q; }
 };
 
-/// Warp i: row and group i. dlogits [R, G V]; scores [R, G V] and slope [G V] may be null: nothing comes from there.
+constexpr int kHeldEntries = 10, kVisitedEntries = 32 * kHeldEntries;  // of a lane, of a warp: all of the published codebooks
+
+/// A row's logits of one group, and what is known of its entries. noise, slope [V] may be null: nothing comes from there.
+template <class T>
+struct QuantizeRow {
+  using A = sum_t<T>;
+  const T* logits;
+  const A *noise, *slope;
+  A tau;
+  Grad<T> dlogits;
+  Index entries;
+
+  /// By a warp: the entries from `entry` on, as many as it visits at a time; score(v): how much entry v would help. counts:
+  /// they are new to p and q; delivers: p and q are complete.
+  template <class F>
+  __device__ void visit(Index entry, bool counts, bool delivers, WeightedExps<A>& p, WeightedExps<A>& q, F&& score) const {
+    const int lane = tile_thread() % 32;
+    const A inverse_tau = A(1) / tau;
+    A x[kHeldEntries], noisy[kHeldEntries], helps[kHeldEntries];
+    const auto each = [&](auto&& f) {
+#pragma unroll
+      for (int w = 0; w < kHeldEntries; ++w)
+        if (entry + lane + 32 * w < entries) f(entry + lane + 32 * w, w);
+    };
+    each([&](Index v, int w) {
+      x[w] = A(logits[v]);
+      if (noise) noisy[w] = (x[w] + noise[v]) * inverse_tau;
+      if (noise) helps[w] = score(v);
+    });
+    if (counts) {
+      WeightedExps<A> own_p, own_q;
+      each([&](Index, int w) {
+        if (noise) own_p.raise(noisy[w]);
+        if (slope) own_q.raise(x[w]);
+      });
+      each([&](Index v, int w) {
+        if (noise) own_p.add(noisy[w], helps[w]);
+        if (slope) own_q.add(x[w], slope[v]);
+      });
+      own_p.over_warp();
+      own_q.over_warp();
+      p.join(own_p);
+      q.join(own_q);
+    }
+    if (!delivers) return;
+    const LogitSlope<A> of(p, q, tau);
+    each([&](Index v, int w) {
+      const A choice = noise ? of.through_choice(noisy[w], helps[w]) : A(0);
+      deliver(dlogits, v, choice + (slope ? of.through_usage(x[w], slope[v]) : A(0)));
+    });
+  }
+};
+
+/// The first of the last entries that a warp visits.
+__device__ inline Index last_visit(Index entries) { return (entries - 1) / kVisitedEntries * kVisitedEntries; }
+
+/// Warp i: row and group i. dlogits [R, G V]; noise and scores [R, G V], slope [G V] may be null: nothing comes from there.
 template <class T, class A = sum_t<T>>
 __global__ __launch_bounds__(32 * kRowsPerBlock,
                              2) void gumbel_quantize_backward_kernel(QuantizeDims d, Grad<T> dlogits, const T* logits,
                                                                      const A* noise, const A* scores, const A* slope, A tau) {
   const Index i = own_row(), o = i * d.entries;
   if (i >= d.rows * d.groups) return;
-  const A inverse_tau = A(1) / tau;
-  if (slope) slope += i % d.groups * d.entries;
-  const auto soft = [&](const Lanes& at, Quad<A> x) { return (x + at(noise + o)) * inverse_tau; };
+  const QuantizeRow<T> row = {logits + o, scores ? noise + o : nullptr, slope ? slope + i % d.groups * d.entries : nullptr,
+                              tau,        advanced(dlogits, o),         d.entries};
+  const auto score = [&](Index v) { return scores[o + v]; };
   WeightedExps<A> p, q;
-  for_row(d.entries, [&](const Lanes& at) {
-    const Quad<A> x = widened(at, logits + o);
-    if (scores) p.take(at, soft(at, x), at(scores + o));
-    if (slope) q.take(at, x, at(slope));
-  });
-  p.over_warp();
-  q.over_warp();
-  const LogitSlope<A> of(p, q, tau);
-  for_row(d.entries, [&](const Lanes& at) {
-    const Quad<A> x = widened(at, logits + o);
-    Quad<A> v = {};
-    if (scores) v = map(soft(at, x), at(scores + o), [&](A noisy, A score) { return of.through_choice(noisy, score); });
-    if (slope) v = v + map(x, at(slope), [&](A logit, A slope_of) { return of.through_usage(logit, slope_of); });
-#pragma unroll
-    for (int w = 0; w < 4; ++w)
-      if (at.has(w)) deliver(dlogits, o + at.first + 16 * w, v.v[w]);
-  });
+  const Index last = last_visit(d.entries);
+  for (Index entry = 0; entry <= last; entry += kVisitedEntries) row.visit(entry, true, entry == last, p, q, score);
+  for (Index entry = last - kVisitedEntries; entry >= 0; entry -= kVisitedEntries) row.visit(entry, false, true, p, q, score);
 }
 
-using QuantizeTile = ScoreTile<bf16, 20>;  // all entries of the published codebooks
+using QuantizeTile = ScoreTile<bf16, kVisitedEntries / kTileSide>;
 
 /// Block (i, g): rows 64 i .., group g. dlogits [R, G V]; slope [G V] may be null. dy [R, G D], vars as in the contract.
 __global__ __launch_bounds__(kTileThreads, 1) void gumbel_quantize_backward_bf16_kernel(QuantizeDims d, bool shared,
@@ -248,11 +286,9 @@ __global__ __launch_bounds__(kTileThreads, 1) void gumbel_quantize_backward_bf16
   extern __shared__ __align__(16) unsigned char memory[];
   float* const scores = reinterpret_cast<float*>(memory);  // [rows, kScoreStride], when the operands have been used
   __shared__ WeightedExps<float> of_p[Tile::kRows], of_q[Tile::kRows];
-  constexpr int kHeld = Tile::kCols / 32;  // entries of a lane
   const int warp = tile_thread() / 32, lane = tile_thread() % 32;
   const Index begin = Index{blockIdx.x} * Tile::kRows, g = blockIdx.y, all = d.groups * d.entries;
   const int rows = static_cast<int>(d.rows - begin < Tile::kRows ? d.rows - begin : Tile::kRows);
-  const float inverse_tau = 1 / tau;
   if (!shared) vars += g * d.entries * d.width;
   if (slope) slope += g * d.entries;
   if (tile_thread() < Tile::kRows) of_p[tile_thread()] = of_q[tile_thread()] = {};
@@ -267,97 +303,63 @@ __global__ __launch_bounds__(kTileThreads, 1) void gumbel_quantize_backward_bf16
     tile.store(scores);
     __syncthreads();
   };
-  // Rows' entries from `entry` on, a warp for a row. counts: they are new to the row's sums; delivers: these are complete.
-  const auto visit = [&](Index entry, bool counts, bool delivers) {
+  const auto visit = [&](Index entry, bool counts, bool delivers) {  // a warp for a row
     for (int i = warp; i < rows; i += kTileWarps) {
-      const Index o = (begin + i) * all + g * d.entries + entry;
-      float x[kHeld], noisy[kHeld];
-#pragma unroll
-      for (int w = 0; w < kHeld; ++w) {
-        const int j = lane + 32 * w;
-        const bool is = entry + j < d.entries;
-        x[w] = is ? float(logits[o + j]) : 0.f;
-        noisy[w] = is ? (x[w] + noise[o + j]) * inverse_tau : 0.f;
+      const Index o = (begin + i) * all + g * d.entries;
+      const float* const own = scores + i * Tile::kScoreStride - entry;
+      WeightedExps<float> p = of_p[i], q = of_q[i];
+      QuantizeRow<bf16>{logits + o, noise + o, slope, tau, advanced(dlogits, o), d.entries}.visit(
+          entry, counts, delivers, p, q, [&](Index v) { return own[v]; });
+      __syncwarp();
+      if (counts && lane == 0) {
+        of_p[i] = p;
+        of_q[i] = q;
       }
-      const auto each = [&](auto&& f) {  // f(entry of the group, place of its score, w)
-#pragma unroll
-        for (int w = 0; w < kHeld; ++w)
-          if (entry + lane + 32 * w < d.entries) f(entry + lane + 32 * w, i * Tile::kScoreStride + lane + 32 * w, w);
-      };
-      if (counts) {
-        WeightedExps<float> p, q;
-        each([&](Index v, int at, int w) {
-          p.take(noisy[w], scores[at]);
-          if (slope) q.take(x[w], slope[v]);
-        });
-        p.over_warp();
-        q.over_warp();
-        if (lane == 0) {
-          of_p[i].join(p);
-          of_q[i].join(q);
-        }
-        __syncwarp();
-      }
-      if (!delivers) continue;
-      const LogitSlope<float> of(of_p[i], of_q[i], tau);
-      each([&](Index v, int at, int w) {
-        const float usage = slope ? of.through_usage(x[w], slope[v]) : 0.f;
-        deliver(dlogits, o + lane + 32 * w, of.through_choice(noisy[w], scores[at]) + usage);
-      });
+      __syncwarp();
     }
   };
 
-  const Index last = (d.entries - 1) / Tile::kCols * Tile::kCols;
-  for (Index entry = 0; entry <= last; entry += Tile::kCols) {
+  const Index last = last_visit(d.entries);
+  for (Index entry = 0; entry <= last; entry += kVisitedEntries) {
     form(entry);
     visit(entry, true, entry == last);
   }
-  for (Index entry = last - Tile::kCols; entry >= 0; entry -= Tile::kCols) {
+  for (Index entry = last - kVisitedEntries; entry >= 0; entry -= kVisitedEntries) {
     form(entry);
     visit(entry, false, true);
   }
 }
 
-constexpr int kPickRows = 512, kPickEntries = 4, kPickColumns = 4;  // of a stretch; of a warp; of a lane
+constexpr int kPickRows = 512, kPickColumns = 4;  // at a time; of a lane
 
-/// Block (i, j, k): entries 32 i .., columns 128 j .. of stretch and group k. to [stretches, G, V, D]: sums of dy [R, G, D]
-/// over the rows of the stretch that chose the entry.
+/// Block (i, j, k): entries 8 i .., a warp each, columns 128 j .. of codebook k, which serves groups_of_book groups. dvars
+/// [books, V, D]: sums of dy [R, G, D] over the rows that chose the entry, group by group, row by row.
 template <class T, class A = sum_t<T>>
-__global__ __launch_bounds__(kQuantizeThreads) void quantize_vars_kernel(QuantizeDims d, Grad<A> to, const T* dy,
-                                                                         const Index32* codes) {
+__global__ __launch_bounds__(kQuantizeThreads) void quantize_vars_kernel(QuantizeDims d, Index groups_of_book, Grad<A> dvars,
+                                                                         const T* dy, const Index32* codes) {
   __shared__ Index32 chosen[kPickRows];
-  const Index g = blockIdx.z % d.groups, begin = blockIdx.z / d.groups * kPickRows;
-  for (int i = threadIdx.y * 32 + threadIdx.x; i < kPickRows; i += kQuantizeThreads)
-    chosen[i] = begin + i < d.rows ? codes[(begin + i) * d.groups + g] : -1;
-  __syncthreads();
+  const Index entry = Index{blockIdx.x} * kQuantizeWarps + threadIdx.y;
   const Index column = Index{blockIdx.y} * 32 * kPickColumns + threadIdx.x;
-  for (int e = 0; e < kPickEntries; ++e) {
-    const Index entry = (Index{blockIdx.x} * kQuantizeWarps + threadIdx.y) * kPickEntries + e;
-    if (entry >= d.entries) return;
-    A total[kPickColumns] = {};
-    for (int first = 0; first < kPickRows; first += 32) {
-      for (unsigned hits = __ballot_sync(0xFFFFFFFFu, chosen[first + threadIdx.x] == entry); hits != 0; hits &= hits - 1) {
-        const T* from = dy + ((begin + first + __ffs(static_cast<int>(hits)) - 1) * d.groups + g) * d.width;
+  A total[kPickColumns] = {};
+  for (Index g = blockIdx.z * groups_of_book; g < (blockIdx.z + 1) * groups_of_book; ++g)
+    for (Index begin = 0; begin < d.rows; begin += kPickRows) {
+      const int here = static_cast<int>(d.rows - begin < kPickRows ? d.rows - begin : kPickRows);
+      __syncthreads();  // the rows before have been used
+      for (int i = threadIdx.y * 32 + threadIdx.x; i < kPickRows; i += kQuantizeThreads)
+        chosen[i] = i < here ? codes[(begin + i) * d.groups + g] : -1;
+      __syncthreads();
+      for (int first = 0; first < here; first += 32)
+        for (unsigned hits = __ballot_sync(0xFFFFFFFFu, chosen[first + threadIdx.x] == entry); hits != 0; hits &= hits - 1) {
+          const T* from = dy + ((begin + first + __ffs(static_cast<int>(hits)) - 1) * d.groups + g) * d.width;
 #pragma unroll
-        for (int w = 0; w < kPickColumns; ++w)
-          if (column + 32 * w < d.width) total[w] += A(from[column + 32 * w]);
-      }
+          for (int w = 0; w < kPickColumns; ++w)
+            if (column + 32 * w < d.width) total[w] += A(from[column + 32 * w]);
+        }
     }
+  if (entry >= d.entries) return;
 #pragma unroll
-    for (int w = 0; w < kPickColumns; ++w)
-      if (column + 32 * w < d.width) deliver(to, (blockIdx.z * d.entries + entry) * d.width + column + 32 * w, total[w]);
-  }
-}
-
-/// dvars [n] = sum of the rows of partial [rows, n].
-template <class T>
-__global__ __launch_bounds__(kElementThreads) void quantize_vars_sum_kernel(Index n, Index rows, Grad<T> dvars,
-                                                                            const T* partial) {
-  const Lanes at = array_lanes(n);
-  Quad<T> total = {};
-#pragma unroll 4
-  for (Index r = 0; r < rows; ++r) total = total + at(partial + r * n);
-  at.deliver(dvars, total);
+  for (int w = 0; w < kPickColumns; ++w)
+    if (column + 32 * w < d.width) deliver(dvars, (blockIdx.z * d.entries + entry) * d.width + column + 32 * w, total[w]);
 }
 
 template <class T, class A>
@@ -379,18 +381,15 @@ void run_quantize_forward(const Exec& exec, QuantizeDims d, bool shared, T* y, I
 template <class T, class A>
 void run_vars_backward(const Exec& exec, QuantizeDims d, bool shared, Grad<A> dvars, const T* dy, const Index32* codes) {
   if (!dvars) return;
-  const Index stretches = dy ? pieces(d.rows, kPickRows) : 0, books = shared ? 1 : d.groups, n = books * d.entries * d.width;
-  const Index sums = stretches * d.groups / books;  // of each codeword
-  const WorkspaceOf<A> partial(exec, sums == 1 ? 0 : sums * n);
+  if (!dy) d.rows = 0;
+  const Index books = shared ? 1 : d.groups;
   launch(exec, "quantize_vars", quantize_vars_kernel<T>,
-         {.x = pieces(d.entries, kQuantizeWarps * kPickEntries),
+         {.x = pieces(d.entries, kQuantizeWarps),
           .y = pieces(d.width, 32 * kPickColumns),
-          .z = stretches * d.groups,
+          .z = books,
           .threads = 32,
           .rows = kQuantizeWarps},
-         d, sums == 1 ? dvars : Grad<A>{partial.data(), GradMode::overwrite}, dy, codes);
-  if (sums != 1)
-    launch(exec, "quantize_vars_sum", quantize_vars_sum_kernel<A>, element_grid(n), n, sums, dvars, partial.data());
+         d, d.groups / books, dvars, dy, codes);
 }
 
 template <class A>
