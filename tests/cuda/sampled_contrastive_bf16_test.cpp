@@ -34,14 +34,15 @@ Tensor<T> on_gpu(const std::vector<T>& host) {
 TEST_CASE("sampled contrast in bf16 agrees with the reference to a hundredth, whatever the size", "[cuda]") {
   const Exec exec = cuda::device(0).exec();
   const double temperature = 0.1, eps = 1e-8;
-  for (const auto& [d, segment] : {std::pair{ContrastDims{0, 0, 4, 3}, Index{0}},
-                                   {{1, 1, 1, 0}, 0},
-                                   {{7, 7, 33, 15}, 0},
-                                   {{31, 33, 64, 17}, 0},
-                                   {{110, 110, 256, 100}, 55},
-                                   {{9, 300, 300, 40}, 0},
-                                   {{67, 401, 24, 131}, 0}})
+  for (const auto& [dims, segment] : {std::pair{ContrastDims{0, 0, 4, 3}, Index{0}},
+                                      {{1, 1, 1, 0}, 0},
+                                      {{7, 7, 33, 15}, 0},
+                                      {{31, 33, 64, 17}, 0},
+                                      {{110, 110, 256, 100}, 55},
+                                      {{9, 300, 300, 40}, 0},
+                                      {{67, 401, 24, 131}, 0}})
     for (const bool coded : {false, true}) {
+      const ContrastDims d = dims;
       INFO("R=" << d.rows << " candidates=" << d.candidates << " D=" << d.width << " N=" << d.negatives << " codes " << coded);
       const Half context("context", d.rows * d.width), target("target", d.candidates * d.width);
       const Whole dloss("dloss", 1), got_loss(1), got_logits(d.rows * (1 + d.negatives));
