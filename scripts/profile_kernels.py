@@ -3,6 +3,7 @@
 
   scripts/profile_kernels.py --simulator PROGRAM   counts traffic on a simulator, asks ptxas: writes docs/kernels/table.md
   scripts/profile_kernels.py --gpu                 measures times on a GPU: writes docs/kernels/times.md
+  ... --simulator PROGRAM --only TEXT...           profiles passes whose names contain one of TEXT, keeps the others' rows
 
 Both need the program flagships: cmake --preset cuda-sim (or cuda-release), then cmake --build build/cuda-sim --target
 bench_flagships. The simulator writes a JSON object per launch into the file that SIMT_PROFILE names.
@@ -107,7 +108,18 @@ def number(value):
     return f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
 
-def table(simulator, program, nvcc, batch):
+def kept_rows(path):
+    """Rows of a table written before, by the pass that they begin with; headings are not among them."""
+    rows = {}
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else ():
+        if line.startswith("| ") and not line.startswith(("| Pass ", "| ---")):
+            section = "kernels" if line.split(" | ")[1].startswith("`") else "passes"
+            rows.setdefault((section, line[2:].split(" | ")[0]), []).append(line)
+    return rows
+
+
+def table(simulator, program, nvcc, batch, kept, wanted):
+    """kept: rows of passes that are not wanted(name)."""
     known, kernels = resources(nvcc), {}
     text = f"""# Kernels in numbers
 
@@ -122,6 +134,10 @@ traffic is counted, time is not measured. What the columns mean, and what a GPU 
                 "Requested / fewest", "Distinct / fewest", "Floor on an H100, us")
     text += row(*["---", "---"] + ["---:"] * 8)
     for name, shape, size, flops in passes(program, batch):
+        if not wanted(name):
+            text += "".join(kept.get(("passes", name), ()))
+            kernels[name] = None
+            continue
         done = launches(simulator, program, name, batch)
         total = [traffic(launch) for launch in done]
         seconds, bound = floor(name, size, flops)
@@ -130,19 +146,23 @@ traffic is counted, time is not measured. What the columns mean, and what a GPU 
                     f"{sum(t['requested'] for t in total) / size:.2f}", f"{sum(t['distinct'] for t in total) / size:.2f}",
                     f"{seconds * 1e6:.2f} ({bound})")
         for launch in done:
-            kernels.setdefault((name, short(launch["kernel"])), launch)
+            kernels.setdefault(name, {}).setdefault(short(launch["kernel"]), launch)
     text += "\n## Kernels\n\n"
     text += row("Pass", "Kernel", "Threads", "Registers, sm_80/sm_90", "Spilled bytes", "Shared, KiB", "Resident warps of 64", "Coalescing",
                 "Wavefronts / ideal")
     text += row(*["---", "---"] + ["---:"] * 7)
-    for (name, kernel), launch in kernels.items():
-        t, threads = traffic(launch), launch["block"][0] * launch["block"][1] * launch["block"][2]
-        shared = launch["static_shared"] + launch["dynamic_shared"]
-        of = [known[kernel][architecture] for architecture in ("80", "90")]
-        text += row(name, f"`{kernel}`", threads, "/".join(str(registers) for registers, _ in of),
-                    "/".join(str(spilled) for _, spilled in of), f"{shared / 1024:.1f}", resident_warps(threads, of[1][0], shared),
-                    f"{t['requested'] / t['sectors']:.2f}" if t["sectors"] else "",
-                    f"{t['wavefronts'] / t['ideal']:.2f}" if t["ideal"] else "")
+    for name, launched in kernels.items():
+        if launched is None:
+            text += "".join(kept.get(("kernels", name), ()))
+            continue
+        for kernel, launch in launched.items():
+            t, threads = traffic(launch), launch["block"][0] * launch["block"][1] * launch["block"][2]
+            shared = launch["static_shared"] + launch["dynamic_shared"]
+            of = [known[kernel][architecture] for architecture in ("80", "90")]
+            text += row(name, f"`{kernel}`", threads, "/".join(str(registers) for registers, _ in of),
+                        "/".join(str(spilled) for _, spilled in of), f"{shared / 1024:.1f}", resident_warps(threads, of[1][0], shared),
+                        f"{t['requested'] / t['sectors']:.2f}" if t["sectors"] else "",
+                        f"{t['wavefronts'] / t['ideal']:.2f}" if t["ideal"] else "")
     return text
 
 
@@ -173,6 +193,7 @@ def main():
     where.add_argument("--gpu", action="store_true", help="measure times instead")
     parser.add_argument("--program", type=pathlib.Path, help="flagships; default: that of build/cuda-sim or build/cuda-release")
     parser.add_argument("--nvcc", default="nvcc")
+    parser.add_argument("--only", nargs="+", metavar="TEXT", help="profile these passes only; the table has the others already")
     parser.add_argument("--batch", type=int, help="segments; default: 2 on a simulator, 64 on a GPU")
     parser.add_argument("--out", type=pathlib.Path, help="default: docs/kernels/table.md or times.md")
     options = parser.parse_args()
@@ -183,7 +204,9 @@ def main():
     if options.gpu:
         text, name = times(program, options.batch or 64), "times.md"
     else:
-        text, name = table(options.simulator, program, options.nvcc, options.batch or 2), "table.md"
+        name, wanted = "table.md", lambda of: not options.only or any(text in of for text in options.only)
+        kept = kept_rows(options.out or ROOT / "docs" / "kernels" / name)
+        text = table(options.simulator, program, options.nvcc, options.batch or 2, kept, wanted)
     out = options.out or ROOT / "docs" / "kernels" / name
     out.write_text(text, encoding="utf-8")
     print(out)

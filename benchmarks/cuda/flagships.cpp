@@ -195,8 +195,9 @@ void add_positional(Passes& all, Index batch) {
 }
 
 /// 55 masked frames of each segment against 100 negatives of the same segment.
+template <class T>
 void add_contrast(Passes& all, Index batch) {
-  const Index masked = 55, rows = batch * masked, width = 256, count = 100, codes = 2;
+  const Index masked = 55, rows = batch * masked, width = 256, count = 100, codes = 2, size = sizeof(T);
   const ContrastDims d = {rows, rows, width, count};
   const std::string shape = str("[", rows, ", 256], 100 negatives");
   const Index logits = rows * (count + 1);
@@ -210,11 +211,12 @@ void add_contrast(Passes& all, Index batch) {
       }
     return on_gpu(rows_of);
   };
-  all.push_back({"sampled_contrastive_forward f32", shape, (2 * rows * width + rows * (count + codes) + logits + 1) * 4 + rows,
+  all.push_back({str("sampled_contrastive_forward ", kType<T>), shape,
+                 2 * rows * width * size + (rows * (count + codes) + logits + 1) * 4 + rows,
                  2 * batch * masked * masked * width, [=] {
                    float *loss = room<float>(1), *out = room<float>(logits);
                    Flag* correct = room<Flag>(rows);
-                   const float *context = numbers<float>(rows * width), *target = numbers<float>(rows * width);
+                   const T *context = numbers<T>(rows * width), *target = numbers<T>(rows * width);
                    const Index32* of = negatives();
                    std::vector<Index32> code;
                    const RandomStream stream = {1, 0, site_key("codes")};
@@ -222,53 +224,77 @@ void add_contrast(Passes& all, Index batch) {
                      code.push_back(static_cast<Index32>(stream.below(static_cast<std::uint64_t>(i), 320)));
                    const Index32* code_of = on_gpu(code);
                    return [=] {
-                     table().sampled_contrastive_forward(exec(), d, loss, out, correct, context, target, of, code_of, codes,
-                                                         0.1f, 1e-8f);
+                     if constexpr (sizeof(T) == 2)
+                       cuda_ops::sampled_contrastive_forward(exec(), d, loss, out, correct, context, target, of, code_of, codes,
+                                                             0.1f, 1e-8f);
+                     else
+                       table().sampled_contrastive_forward(exec(), d, loss, out, correct, context, target, of, code_of, codes,
+                                                           0.1f, 1e-8f);
                    };
-                 }});
-  all.push_back({"sampled_contrastive_backward f32", shape, (4 * rows * width + rows * count + logits + 1) * 4,
-                 6 * batch * masked * masked * width, [=] {
-                   const Grad<float> dcontext = grad<float>(rows * width), dtarget = grad<float>(rows * width);
-                   const float *dloss = numbers<float>(1), *in = numbers<float>(logits),
-                               *context = numbers<float>(rows * width), *target = numbers<float>(rows * width);
-                   const Index32* of = negatives();
-                   return [=] {
-                     table().sampled_contrastive_backward(exec(), d, dcontext, dtarget, dloss, in, context, target, of, 0.1f,
-                                                          1e-8f);
-                   };
-                 }});
-}
-
-void add_quantizer(Passes& all, Index batch) {
-  const QuantizeDims d = {batch * 55, 2, 320, 128};
-  const Index logits = d.rows * d.groups * d.entries, vars = d.groups * d.entries * d.width, n = d.rows * d.groups * d.width,
-              chosen = d.rows * d.groups, usage = 2 * d.groups * d.entries;
-  const std::string shape = str("[", d.rows, ", 2 x 320], codewords of 128");
-  all.push_back({"gumbel_quantize_forward f32", shape, (2 * logits + vars + n + chosen + usage + 2) * 4, 0, [=] {
-                   float *y = room<float>(n), *used = room<float>(usage), *perplexity = room<float>(2);
-                   Index32* codes = room<Index32>(chosen);
-                   const float *l = numbers<float>(logits), *noise = numbers<float>(logits), *v = numbers<float>(vars);
-                   return [=] { table().gumbel_quantize_forward(exec(), d, false, y, codes, used, perplexity, l, noise, v); };
                  }});
   all.push_back(
-      {"gumbel_quantize_backward f32", shape, (3 * logits + 2 * vars + n + chosen + usage + 1) * 4, 2 * logits * d.width, [=] {
-         const Grad<float> dlogits = grad<float>(logits), dvars = grad<float>(vars);
-         const float *dy = numbers<float>(n), *dperplexity = numbers<float>(1), *l = numbers<float>(logits),
-                     *noise = numbers<float>(logits), *v = numbers<float>(vars), *used = numbers<float>(usage, 0, 1.0 / 320);
-         std::vector<Index32> code;
-         const RandomStream stream = {1, 0, site_key("chosen")};
-         for (Index i = 0; i < chosen; ++i)
-           code.push_back(static_cast<Index32>(stream.below(static_cast<std::uint64_t>(i), 320)));
-         const Index32* codes = on_gpu(code);
+      {str("sampled_contrastive_backward ", kType<T>), shape, 4 * rows * width * size + (rows * count + logits + 1) * 4,
+       6 * batch * masked * masked * width, [=] {
+         const Grad<T> dcontext = grad<T>(rows * width), dtarget = grad<T>(rows * width);
+         const float *dloss = numbers<float>(1), *in = numbers<float>(logits);
+         const T *context = numbers<T>(rows * width), *target = numbers<T>(rows * width);
+         const Index32* of = negatives();
          return [=] {
-           table().gumbel_quantize_backward(exec(), d, false, dlogits, dvars, dy, dperplexity, l, noise, v, codes, used, 2.f);
+           if constexpr (sizeof(T) == 2)
+             cuda_ops::sampled_contrastive_backward(exec(), d, dcontext, dtarget, dloss, in, context, target, of, 0.1f, 1e-8f);
+           else
+             table().sampled_contrastive_backward(exec(), d, dcontext, dtarget, dloss, in, context, target, of, 0.1f, 1e-8f);
          };
        }});
 }
 
+template <class T>
+void add_quantizer(Passes& all, Index batch) {
+  const QuantizeDims d = {batch * 55, 2, 320, 128};
+  const Index logits = d.rows * d.groups * d.entries, vars = d.groups * d.entries * d.width, n = d.rows * d.groups * d.width,
+              chosen = d.rows * d.groups, usage = 2 * d.groups * d.entries, size = sizeof(T);
+  const std::string shape = str("[", d.rows, ", 2 x 320], codewords of 128");
+  all.push_back({str("gumbel_quantize_forward ", kType<T>), shape,
+                 (logits + n) * size + (logits + vars + chosen + usage + 2) * 4, 0, [=] {
+                   T* y = room<T>(n);
+                   float *used = room<float>(usage), *perplexity = room<float>(2);
+                   Index32* codes = room<Index32>(chosen);
+                   const T* l = numbers<T>(logits);
+                   const float *noise = numbers<float>(logits), *v = numbers<float>(vars);
+                   return [=] {
+                     if constexpr (sizeof(T) == 2)
+                       cuda_ops::gumbel_quantize_forward(exec(), d, false, y, codes, used, perplexity, l, noise, v);
+                     else
+                       table().gumbel_quantize_forward(exec(), d, false, y, codes, used, perplexity, l, noise, v);
+                   };
+                 }});
+  all.push_back({str("gumbel_quantize_backward ", kType<T>), shape,
+                 (2 * logits + n) * size + (logits + 2 * vars + chosen + usage + 1) * 4, 2 * logits * d.width, [=] {
+                   const Grad<T> dlogits = grad<T>(logits);
+                   const Grad<float> dvars = grad<float>(vars);
+                   const T *dy = numbers<T>(n), *l = numbers<T>(logits);
+                   const float *dperplexity = numbers<float>(1), *noise = numbers<float>(logits), *v = numbers<float>(vars),
+                               *used = numbers<float>(usage, 0, 1.0 / 320);
+                   std::vector<Index32> code;
+                   const RandomStream stream = {1, 0, site_key("chosen")};
+                   for (Index i = 0; i < chosen; ++i)
+                     code.push_back(static_cast<Index32>(stream.below(static_cast<std::uint64_t>(i), 320)));
+                   const Index32* codes = on_gpu(code);
+                   return [=] {
+                     if constexpr (sizeof(T) == 2)
+                       cuda_ops::gumbel_quantize_backward(exec(), d, false, dlogits, dvars, dy, dperplexity, l, noise, v, codes,
+                                                          used, 2.f);
+                     else
+                       table().gumbel_quantize_backward(exec(), d, false, dlogits, dvars, dy, dperplexity, l, noise, v, codes,
+                                                        used, 2.f);
+                   };
+                 }});
+}
+
 /// The published 512 pairs.
+template <class T>
 void add_pairs(Passes& all) {
-  const Index n = 512, width = 768;
+  const Index n = 512, width = 768, size = sizeof(T);
   const PairDims d = {2 * n, width, n, n};
   const std::string shape = "[1024, 768], 512 pairs";
   struct Rows {
@@ -282,26 +308,32 @@ void add_pairs(Passes& all) {
     }
     return Rows{on_gpu(first), on_gpu(second), on_gpu(id)};
   };
-  all.push_back({"pair_contrastive_forward f32", shape, (2 * n * width + n * n + 6 * n + 1) * 4, 2 * n * n * width, [=] {
-                   float *loss = room<float>(1), *scores = room<float>(n * n), *norm = room<float>(2 * n);
-                   const float* z = numbers<float>(2 * n * width);
-                   const Rows of = rows();
-                   return [=] {
-                     table().pair_contrastive_forward(exec(), d, loss, scores, norm, z, of.first, of.second, of.id, 0.1f,
-                                                      1e-8f);
-                   };
-                 }});
-  all.push_back({"pair_contrastive_backward f32", shape, (4 * n * width + n * n + 6 * n + 1) * 4, 4 * n * n * width, [=] {
-                   const Grad<float> dz = grad<float>(2 * n * width);
-                   float* dscores = room<float>(n * n);
-                   const float *dloss = numbers<float>(1), *scores = numbers<float>(n * n),
-                               *norm = numbers<float>(2 * n, 0, 27), *z = numbers<float>(2 * n * width);
-                   const Rows of = rows();
-                   return [=] {
-                     table().pair_contrastive_backward(exec(), d, true, dz, dscores, dloss, scores, norm, z, of.first,
-                                                       of.second, of.id, 0.1f, 1e-8f);
-                   };
-                 }});
+  all.push_back(
+      {str("pair_contrastive_forward ", kType<T>), shape, 2 * n * width * size + (8 * n + 1) * 4, 2 * n * n * width, [=] {
+         float *loss = room<float>(1), *lines = room<float>(4 * n);
+         const T* z = numbers<T>(2 * n * width);
+         const Rows of = rows();
+         return [=] {
+           if constexpr (sizeof(T) == 2)
+             cuda_ops::pair_contrastive_forward(exec(), d, loss, lines, z, of.first, of.second, of.id, 0.1f, 1e-8f);
+           else
+             table().pair_contrastive_forward(exec(), d, loss, lines, z, of.first, of.second, of.id, 0.1f, 1e-8f);
+         };
+       }});
+  // the scores are computed again: a third of the products
+  all.push_back(
+      {str("pair_contrastive_backward ", kType<T>), shape, 4 * n * width * size + (8 * n + 1) * 4, 6 * n * n * width, [=] {
+         const Grad<T> dz = grad<T>(2 * n * width);
+         const float *dloss = numbers<float>(1), *lines = numbers<float>(4 * n, 0, 1);
+         const T* z = numbers<T>(2 * n * width);
+         const Rows of = rows();
+         return [=] {
+           if constexpr (sizeof(T) == 2)
+             cuda_ops::pair_contrastive_backward(exec(), d, true, dz, dloss, lines, z, of.first, of.second, of.id, 0.1f, 1e-8f);
+           else
+             table().pair_contrastive_backward(exec(), d, true, dz, dloss, lines, z, of.first, of.second, of.id, 0.1f, 1e-8f);
+         };
+       }});
 }
 
 void add_masks(Passes& all, Index batch) {
@@ -339,9 +371,12 @@ Passes passes(Index batch) {
   add_positional<bf16>(all, batch);
   add_attention<float>(all, batch);
   add_attention<bf16>(all, batch);
-  add_contrast(all, batch);
-  add_quantizer(all, batch);
-  add_pairs(all);
+  add_contrast<float>(all, batch);
+  add_contrast<bf16>(all, batch);
+  add_quantizer<float>(all, batch);
+  add_quantizer<bf16>(all, batch);
+  add_pairs<float>(all);
+  add_pairs<bf16>(all);
   add_masks(all, batch);
   return all;
 }

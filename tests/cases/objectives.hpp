@@ -140,21 +140,21 @@ inline OpCase pair_contrastive(PairDims d, Index patients, bool detached, bool b
   const Index n = d.first * d.second;
   c.costs(double(d.width + n), (backward ? 4 : 2) * double(n * d.width), double(d.rows * d.width));
   if (!backward) {
-    c.output("loss", 1).of_size(1).output("scores", n).of_size(1 / temperature).output("norm", d.rows);
+    c.output("loss", 1).of_size(1).output("lines", 2 * (d.first + d.second)).of_size(1 / temperature);
     return c.runs([=]<Real T>(const OpTable<T>& op, const Exec& e, const test::Bound<T>& b) {
-      op.pair_contrastive_forward(e, d, b.real("loss"), b.real("scores"), b.real("norm"), b.real("z"), b.index("first"),
-                                  b.index("second"), b.index("id"), T(temperature), T(eps));
+      op.pair_contrastive_forward(e, d, b.real("loss"), b.real("lines"), b.real("z"), b.index("first"), b.index("second"),
+                                  b.index("id"), T(temperature), T(eps));
     });
   }
-  std::vector<double> loss(1), scores(static_cast<std::size_t>(n)), norm(static_cast<std::size_t>(d.rows));
-  reference::pair_contrastive_forward({}, d, loss.data(), scores.data(), norm.data(), c.values("z"), first.data(),
-                                      second.data(), id.data(), temperature, eps);
-  c.kept("scores", scores).kept("norm", norm).fixed().normal("dloss", 1, 1).scratch("dscores", n);
-  c.gradient("dz", d.rows * d.width).of_size(1 / temperature);
+  std::vector<double> loss(1), lines(static_cast<std::size_t>(2 * (d.first + d.second)));
+  reference::pair_contrastive_forward({}, d, loss.data(), lines.data(), c.values("z"), first.data(), second.data(), id.data(),
+                                      temperature, eps);
+  c.kept("lines", lines).fixed().normal("dloss", 1, 1);
+  // S, of the size 1 / temperature, is computed again: its rounding is a relative error of the exponentials
+  c.gradient("dz", d.rows * d.width).of_size(1 / temperature / temperature);
   return c.runs([=]<Real T>(const OpTable<T>& op, const Exec& e, const test::Bound<T>& b) {
-    op.pair_contrastive_backward(e, d, detached, b.grad("dz"), b.real("dscores"), b.real("dloss"), b.real("scores"),
-                                 b.real("norm"), b.real("z"), b.index("first"), b.index("second"), b.index("id"),
-                                 T(temperature), T(eps));
+    op.pair_contrastive_backward(e, d, detached, b.grad("dz"), b.real("dloss"), b.real("lines"), b.real("z"), b.index("first"),
+                                 b.index("second"), b.index("id"), T(temperature), T(eps));
   });
 }
 
@@ -179,10 +179,14 @@ inline std::vector<OpCase> objectives() {
                                {7, 7, 33, 15},
                                {9, 12, 64, 16},
                                {33, 40, 130, 17},
-                               {40, 40, 8, 100}})
+                               {40, 40, 8, 100},
+                               {5, 7, 9, 150},
+                               {9, 300, 300, 40},
+                               {67, 401, 20, 9}})
     for (const Index code_groups : {0, 2})
       for (const bool backward : {false, true}) all.push_back(sampled_contrastive(d, code_groups, backward));
-  for (const PairDims d : {PairDims{0, 4, 0, 0}, {1, 3, 1, 0}, {2, 1, 1, 1}, {5, 17, 3, 2}, {8, 33, 4, 4}, {63, 65, 32, 31}})
+  for (const PairDims d :
+       {PairDims{0, 4, 0, 0}, {1, 3, 1, 0}, {2, 1, 1, 1}, {5, 17, 3, 2}, {8, 33, 4, 4}, {63, 65, 32, 31}, {401, 300, 201, 200}})
     for (const Index patients : {0, 1, 3}) {
       all.push_back(pair_contrastive(d, patients, true, false));
       for (const bool detached : {true, false}) all.push_back(pair_contrastive(d, patients, detached, true));

@@ -56,6 +56,9 @@ TEST_CASE("ops name what does not fit", "[ops]") {
   CHECK_THROWS_AS(
       ops::pair_contrastive(v({2, 4}), tensor<Index32>({0}, {1}), tensor<Index32>({1}, {1}), tensor<Index32>({0}, {1})),
       ShapeError);
+  CHECK_THROWS_WITH(
+      ops::pair_contrastive(v({2, 4}), tensor<Index32>({0, 1}, {2}), tensor<Index32>({1}, {1}), tensor<Index32>({0, 0}, {2})),
+      Contains("2 and 1 rows out of 2: one is there twice"));
 }
 
 TEST_CASE("rank-0 inputs of row-wise ops are refused, not read", "[ops]") {

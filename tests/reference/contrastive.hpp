@@ -49,43 +49,54 @@ inline void sampled_contrastive_backward(const Exec&, ContrastDims d, Grad<doubl
   put(dtarget, gt);
 }
 
-inline void pair_contrastive_forward(const Exec&, PairDims d, double* loss, double* scores, double* norm, const double* z,
+/// S [n, m]
+inline std::vector<double> pair_scores(const PairDims& d, const double* z, const Index32* first, const Index32* second,
+                                       double temperature, double eps) {
+  std::vector<double> scores;
+  for (Index i = 0; i < d.first; ++i)
+    for (Index j = 0; j < d.second; ++j) {
+      const double *u = z + first[i] * d.width, *v = z + second[j] * d.width;
+      scores.push_back(dot(u, v, d.width) / (bounded(length(u, d.width), eps) * bounded(length(v, d.width), eps)) /
+                       temperature);
+    }
+  return scores;
+}
+
+inline void pair_contrastive_forward(const Exec&, PairDims d, double* loss, double* lines, const double* z,
                                      const Index32* first, const Index32* second, const Index32* id, double temperature,
                                      double eps) {
-  for (Index r = 0; r < d.rows; ++r) norm[r] = length(z + r * d.width, d.width);
-  for (Index i = 0; i < d.first; ++i)
-    for (Index j = 0; j < d.second; ++j)
-      scores[i * d.second + j] = dot(z + first[i] * d.width, z + second[j] * d.width, d.width) /
-                                 (bounded(norm[first[i]], eps) * bounded(norm[second[j]], eps)) / temperature;
+  const std::vector<double> scores = pair_scores(d, z, first, second, temperature, eps);
+  double* counts = lines + d.first + d.second;
+  for (Index i = 0; i < d.first; ++i) lines[i] = log_sum_exp(scores.data() + i * d.second, d.second);
+  for (Index j = 0; j < d.second; ++j) lines[d.first + j] = log_sum_exp(scores.data() + j, d.first, d.second);
+  for (Index i = 0; i < d.first + d.second; ++i) counts[i] = 0;
   double sum = 0, positives = 0;
   for (Index i = 0; i < d.first; ++i)
     for (Index j = 0; j < d.second; ++j)
       if (id[first[i]] == id[second[j]]) {
-        const double s = scores[i * d.second + j];
-        sum -= (s - log_sum_exp(scores + i * d.second, d.second)) / 2;
-        sum -= (s - log_sum_exp(scores + j, d.first, d.second)) / 2;
+        const double s = scores[static_cast<std::size_t>(i * d.second + j)];
+        sum -= (s - lines[i]) / 2 + (s - lines[d.first + j]) / 2;
         positives += 1;
+        counts[i] += 1;
+        counts[d.first + j] += 1;
       }
   *loss = positives > 0 ? sum / positives : 0;
 }
 
-inline void pair_contrastive_backward(const Exec&, PairDims d, bool detached, Grad<double> dz, double*, const double* dloss,
-                                      const double* scores, const double*, const double* z, const Index32* first,
-                                      const Index32* second, const Index32* id, double temperature, double eps) {
+inline void pair_contrastive_backward(const Exec&, PairDims d, bool detached, Grad<double> dz, const double* dloss,
+                                      const double* lines, const double* z, const Index32* first, const Index32* second,
+                                      const Index32* id, double temperature, double eps) {
+  const std::vector<double> scores = pair_scores(d, z, first, second, temperature, eps);
   std::vector<double> ds = zeros(d.first * d.second), gz = zeros(d.rows * d.width);
+  const double* counts = lines + d.first + d.second;
   double positives = 0;
-  for (Index i = 0; i < d.first; ++i)
-    for (Index j = 0; j < d.second; ++j) positives += id[first[i]] == id[second[j]];
-  for (Index i = 0; i < d.first; ++i)
+  for (Index i = 0; i < d.first; ++i) positives += counts[i];
+  for (Index i = 0; i < d.first && positives > 0; ++i)
     for (Index j = 0; j < d.second; ++j) {
-      if (id[first[i]] != id[second[j]]) continue;
-      const double step = *dloss / positives / 2;
-      const double row = log_sum_exp(scores + i * d.second, d.second), column = log_sum_exp(scores + j, d.first, d.second);
-      ds[static_cast<std::size_t>(i * d.second + j)] -= 2 * step;
-      for (Index k = 0; k < d.second; ++k)
-        ds[static_cast<std::size_t>(i * d.second + k)] += step * std::exp(scores[i * d.second + k] - row);
-      for (Index k = 0; k < d.first; ++k)
-        ds[static_cast<std::size_t>(k * d.second + j)] += step * std::exp(scores[k * d.second + j] - column);
+      const auto at = static_cast<std::size_t>(i * d.second + j);
+      ds[at] = *dloss / positives / 2 *
+               (counts[i] * std::exp(scores[at] - lines[i]) + counts[d.first + j] * std::exp(scores[at] - lines[d.first + j]) -
+                (id[first[i]] == id[second[j]] ? 2 : 0));
     }
   for (Index i = 0; i < d.first; ++i)
     for (Index j = 0; j < d.second; ++j) {

@@ -19,6 +19,10 @@ class OnGpu {
   explicit OnGpu(Index n)
       : memory_(Tensor<T>::from_host(std::vector<T>(static_cast<std::size_t>(n), T(std::numeric_limits<float>::quiet_NaN())),
                                      {n}, cuda::device(0))) {}
+  explicit OnGpu(const std::vector<T>& host)
+      : memory_(Tensor<T>::from_host(host, {static_cast<Index>(host.size())}, cuda::device(0))) {
+    for (const T x : host) values_.push_back(double(float(x)));
+  }
   /// Normally distributed, keyed by name; rounded to bf16 where T is that or `round` is set.
   OnGpu(std::string_view name, Index n, bool round = false) : values_(static_cast<std::size_t>(n)) {
     const RandomStream stream = {12, 0, site_key(name)};

@@ -172,13 +172,15 @@ struct OpTable {
 
   /// S [n, m] = u_first u_second^T / temperature, u = z / max(|z|, eps); positives where id[first] == id[second].
   /// loss [1] = mean over positives of (-log softmax along rows - log softmax along columns) / 2; 0 without positives.
-  /// scores [n, m] and norm [R] are kept for backward; first, second: row numbers of z; id [R].
-  void (*pair_contrastive_forward)(const Exec&, PairDims, T* loss, T* scores, T* norm, const T* z, const Index32* first,
+  /// lines [2, n + m]: log of the sum of exponentials, and number of positives, of each row of S and, behind them, of each
+  /// column; kept for backward. S itself is not: memory grows with n + m. id [R]; first, second: row numbers of z, none twice,
+  /// in either.
+  void (*pair_contrastive_forward)(const Exec&, PairDims, T* loss, T* lines, const T* z, const Index32* first,
                                    const Index32* second, const Index32* id, T temperature, T eps);
-  /// detached: the norm counts as a constant (the reference). dscores [n, m] is scratch.
-  void (*pair_contrastive_backward)(const Exec&, PairDims, bool detached, Grad<T> dz, T* dscores, const T* dloss,
-                                    const T* scores, const T* norm, const T* z, const Index32* first, const Index32* second,
-                                    const Index32* id, T temperature, T eps);
+  /// detached: the norm counts as a constant (the reference). Rows of z in neither set get 0.
+  void (*pair_contrastive_backward)(const Exec&, PairDims, bool detached, Grad<T> dz, const T* dloss, const T* lines,
+                                    const T* z, const Index32* first, const Index32* second, const Index32* id, T temperature,
+                                    T eps);
 
   // --- optimiser ----------------------------------------------------------------------------------------------------------
 

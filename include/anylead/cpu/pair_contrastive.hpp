@@ -19,125 +19,162 @@ void unit_rows(Index n, Index width, T* u, const T* z, const T* norm, const Inde
   });
 }
 
-/// log sum exp of row i (columns = false) or column i of s [n, m], in double.
+/// Numbers of a strip of S, which stays in the caches near the processor.
+constexpr Index kStripNumbers = Index{1} << 22;
+
+/// log sum exp of n numbers, `step` apart, and of what `before` is the logarithm of; in double.
 template <class T>
-double line_logsum(const T* s, Index n, Index m, Index i, bool column) {
-  const Index count = column ? n : m, first = column ? i : i * m, step = column ? m : 1;
-  double best = -std::numeric_limits<double>::infinity(), sum = 0;
-  for (Index k = 0; k < count; ++k) best = std::max(best, double(s[first + k * step]));
-  for (Index k = 0; k < count; ++k) sum += std::exp(double(s[first + k * step]) - best);
+double line_logsum(const T* s, Index n, Index step, double before) {
+  if (n == 0) return before;
+  double best = before, sum = 0;
+  for (Index k = 0; k < n; ++k) best = std::max(best, double(s[k * step]));
+  if (before > -std::numeric_limits<double>::infinity()) sum = std::exp(before - best);
+  for (Index k = 0; k < n; ++k) sum += std::exp(double(s[k * step]) - best);
   return best + std::log(sum);
 }
 
-/// logsums [n + m] of all rows, then of all columns.
+/// What both passes work with: unit vectors, and S a strip of rows at a time.
 template <class T>
-void line_logsums(const PairDims& d, double* logsums, const T* scores) {
-  parallel_for(d.first + d.second, 4, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; ++i)
-      logsums[i] = i < d.first ? line_logsum(scores, d.first, d.second, i, false)
-                               : line_logsum(scores, d.first, d.second, i - d.first, true);
-  });
-}
+class PairStrips {
+ public:
+  PairStrips(const PairDims& d, const T* z, const Index32* first, const Index32* second, T temperature, T eps)
+      : d_(d), scale_(T(1) / temperature) {
+    struct Norms;
+    struct Units;
+    T* norm = scratch<Norms, T>(d.rows);
+    row_norms(d.rows, d.width, norm, z);
+    T* u = scratch<Units, T>((d.first + d.second) * d.width);
+    unit_rows(d.first, d.width, u, z, norm, first, eps);
+    unit_rows(d.second, d.width, u + d.first * d.width, z, norm, second, eps);
+    norm_ = norm;
+    units_ = u;
+  }
+
+  const T* norm() const { return norm_; }    // [R]
+  const T* units() const { return units_; }  // [n + m, E]
+  const T* others() const { return units_ + d_.first * d_.width; }
+
+  /// Calls f(begin, rows, S [rows, m] from row `begin` on).
+  template <class F>
+  void each(F&& f) const {
+    struct Strip;
+    const Index most = std::max<Index>(1, kStripNumbers / std::max<Index>(1, d_.second));
+    T* scores = scratch<Strip, T>(std::min(most, d_.first) * d_.second);
+    for (Index begin = 0; begin < d_.first; begin += most) {
+      const Index rows = std::min(most, d_.first - begin);
+      gemm(Gemm<T>{.m = rows,
+                   .n = d_.second,
+                   .k = d_.width,
+                   .a = units_ + begin * d_.width,
+                   .lda = d_.width,
+                   .op_a = Op::none,
+                   .b = others(),
+                   .ldb = d_.width,
+                   .op_b = Op::transpose,
+                   .c = scores,
+                   .ldc = d_.second,
+                   .alpha = scale_});
+      f(begin, rows, scores);
+    }
+  }
+
+ private:
+  PairDims d_;
+  T scale_;
+  const T *norm_, *units_;
+};
 
 }  // namespace detail
 
 template <class T>
-void pair_contrastive_forward(const Exec&, PairDims d, T* loss, T* scores, T* norm, const T* z, const Index32* first,
+void pair_contrastive_forward(const Exec&, PairDims d, T* loss, T* lines, const T* z, const Index32* first,
                               const Index32* second, const Index32* id, T temperature, T eps) {
-  struct Units;
   struct Logsums;
-  row_norms(d.rows, d.width, norm, z);
-  T* u = scratch<Units, T>((d.first + d.second) * d.width);
-  detail::unit_rows(d.first, d.width, u, z, norm, first, eps);
-  detail::unit_rows(d.second, d.width, u + d.first * d.width, z, norm, second, eps);
-  gemm(Gemm<T>{.m = d.first,
-               .n = d.second,
-               .k = d.width,
-               .a = u,
-               .lda = d.width,
-               .op_a = Op::none,
-               .b = u + d.first * d.width,
-               .ldb = d.width,
-               .op_b = Op::transpose,
-               .c = scores,
-               .ldc = d.second,
-               .alpha = T(1) / temperature});
-  double* logsums = scratch<Logsums, double>(d.first + d.second);
-  detail::line_logsums(d, logsums, scores);
-  double total = 0, positives = 0;
-  for (Index i = 0; i < d.first; ++i)
-    for (Index j = 0; j < d.second; ++j)
-      if (id[first[i]] == id[second[j]]) {
-        total += logsums[i] + logsums[d.first + j] - 2 * double(scores[i * d.second + j]);
-        positives += 1;
-      }
-  *loss = positives > 0 ? static_cast<T>(total / (2 * positives)) : T(0);
+  const Index n = d.first, m = d.second;
+  double *logsums = scratch<Logsums, double>(2 * (n + m)), *counts = logsums + n + m;
+  std::fill(logsums, logsums + n + m, -std::numeric_limits<double>::infinity());
+  std::fill(counts, counts + n + m, 0.0);
+  double positive_sum = 0, positives = 0, total = 0;
+  const detail::PairStrips<T> strips(d, z, first, second, temperature, eps);
+  strips.each([&](Index begin, Index rows, const T* scores) {
+    parallel_for(rows, 4, [&](Index from, Index to) {
+      for (Index i = from; i < to; ++i) logsums[begin + i] = detail::line_logsum(scores + i * m, m, 1, logsums[begin + i]);
+    });
+    parallel_for(m, 4, [&](Index from, Index to) {
+      for (Index j = from; j < to; ++j) logsums[n + j] = detail::line_logsum(scores + j, rows, m, logsums[n + j]);
+    });
+    for (Index i = 0; i < rows; ++i)
+      for (Index j = 0; j < m; ++j)
+        if (id[first[begin + i]] == id[second[j]]) {
+          positive_sum += double(scores[i * m + j]);
+          counts[begin + i] += 1;
+          counts[n + j] += 1;
+        }
+  });
+  for (Index i = 0; i < n + m; ++i) {
+    lines[i] = static_cast<T>(logsums[i]);
+    lines[n + m + i] = static_cast<T>(counts[i]);
+    if (counts[i] > 0) total += counts[i] * logsums[i];
+    if (i < n) positives += counts[i];
+  }
+  *loss = positives > 0 ? static_cast<T>((total - 2 * positive_sum) / (2 * positives)) : T(0);
 }
 
 template <class T>
-void pair_contrastive_backward(const Exec& exec, PairDims d, bool detached, Grad<T> dz, T* dscores, const T* dloss,
-                               const T* scores, const T* norm, const T* z, const Index32* first, const Index32* second,
-                               const Index32* id, T temperature, T eps) {
+void pair_contrastive_backward(const Exec& exec, PairDims d, bool detached, Grad<T> dz, const T* dloss, const T* lines,
+                               const T* z, const Index32* first, const Index32* second, const Index32* id, T temperature,
+                               T eps) {
   if (!dz) return;
-  struct Units;
   struct UnitGradients;
-  struct Logsums;
   const Index n = d.first, m = d.second;
-  double* logsums = scratch<Logsums, double>(2 * (n + m));
-  double *row_count = logsums + n + m, *column_count = row_count + n;
-  detail::line_logsums(d, logsums, scores);
-  std::fill(row_count, row_count + n + m, 0.0);
+  const T* counts = lines + n + m;
   double positives = 0;
-  for (Index i = 0; i < n; ++i)
-    for (Index j = 0; j < m; ++j)
-      if (id[first[i]] == id[second[j]]) {
-        row_count[i] += 1;
-        column_count[j] += 1;
-        positives += 1;
-      }
+  for (Index i = 0; i < n; ++i) positives += double(counts[i]);
   const double factor = positives > 0 ? double(*dloss) / (2 * positives * double(temperature)) : 0;
-  parallel_for(n, 4, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; ++i)
-      for (Index j = 0; j < m; ++j) {
-        const double s = double(scores[i * m + j]), positive = id[first[i]] == id[second[j]] ? 2 : 0;
-        dscores[i * m + j] = static_cast<T>(
-            factor * (row_count[i] * std::exp(s - logsums[i]) + column_count[j] * std::exp(s - logsums[n + j]) - positive));
-      }
-  });
-  T* u = scratch<Units, T>((n + m) * d.width);
+  const detail::PairStrips<T> strips(d, z, first, second, temperature, eps);
   T* du = scratch<UnitGradients, T>((n + m) * d.width);
-  detail::unit_rows(n, d.width, u, z, norm, first, eps);
-  detail::unit_rows(m, d.width, u + n * d.width, z, norm, second, eps);
-  gemm(Gemm<T>{.m = n,
-               .n = d.width,
-               .k = m,
-               .a = dscores,
-               .lda = m,
-               .op_a = Op::none,
-               .b = u + n * d.width,
-               .ldb = d.width,
-               .op_b = Op::none,
-               .c = du,
-               .ldc = d.width});
-  gemm(Gemm<T>{.m = m,
-               .n = d.width,
-               .k = n,
-               .a = dscores,
-               .lda = m,
-               .op_a = Op::transpose,
-               .b = u,
-               .ldb = d.width,
-               .op_b = Op::none,
-               .c = du + n * d.width,
-               .ldc = d.width});
+  if (n == 0) std::fill(du, du + m * d.width, T(0));
+  strips.each([&](Index begin, Index rows, T* scores) {
+    parallel_for(rows, 4, [&](Index from, Index to) {
+      for (Index i = from; i < to; ++i)
+        for (Index j = 0; j < m; ++j) {
+          const double s = double(scores[i * m + j]), positive = id[first[begin + i]] == id[second[j]] ? 2 : 0;
+          scores[i * m + j] = static_cast<T>(factor * (double(counts[begin + i]) * std::exp(s - double(lines[begin + i])) +
+                                                       double(counts[n + j]) * std::exp(s - double(lines[n + j])) - positive));
+        }
+    });
+    gemm(Gemm<T>{.m = rows,
+                 .n = d.width,
+                 .k = m,
+                 .a = scores,
+                 .lda = m,
+                 .op_a = Op::none,
+                 .b = strips.others(),
+                 .ldb = d.width,
+                 .op_b = Op::none,
+                 .c = du + begin * d.width,
+                 .ldc = d.width});
+    gemm(Gemm<T>{.m = m,
+                 .n = d.width,
+                 .k = rows,
+                 .a = scores,
+                 .lda = m,
+                 .op_a = Op::transpose,
+                 .b = strips.units() + begin * d.width,
+                 .ldb = d.width,
+                 .op_b = Op::none,
+                 .c = du + n * d.width,
+                 .ldc = d.width,
+                 .accumulate = begin > 0});
+  });
   if (!dz.accumulates()) fill(exec, d.rows * d.width, dz.data, T(0));
   for (Index i = 0; i < n + m; ++i) {
     const Index r = i < n ? first[i] : second[i - n];
-    const T *g = du + i * d.width, *unit = u + i * d.width;
+    const T *g = du + i * d.width, *unit = strips.units() + i * d.width;
     double along = 0;
-    if (!detached && norm[r] > eps)
+    if (!detached && strips.norm()[r] > eps)
       for (Index c = 0; c < d.width; ++c) along += double(g[c]) * double(unit[c]);
-    const T inverse = T(1) / at_least(eps, norm[r]);
+    const T inverse = T(1) / at_least(eps, strips.norm()[r]);
     for (Index c = 0; c < d.width; ++c) dz.data[r * d.width + c] += (g[c] - static_cast<T>(along) * unit[c]) * inverse;
   }
 }

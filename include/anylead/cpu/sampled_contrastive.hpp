@@ -89,7 +89,7 @@ struct ContrastColumnsPass {
       T dc[64] = {};
       T shrink = 0;  // along the context itself: the cosine does not change with its length
       for (Index n = 0; n <= d.negatives; ++n) {
-        if (a[n] == T(0)) continue;
+        if (a[n] == T(0) || l[n] == -std::numeric_limits<T>::infinity()) continue;  // the same candidate as the target
         const Index j = n == 0 ? r : negatives[r * d.negatives + n - 1];
         const T bounded = at_least(eps, target_norm[j]), cross = a[n] / (own_bounded * bounded), cosine = l[n] * temperature;
         shrink += a[n] * cosine;

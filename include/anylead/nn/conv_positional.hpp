@@ -36,8 +36,11 @@ class ConvPositional {
     ANYLEAD_CHECK(!prepared || !x.tape(), Error, "conv_positional",
                   "a layer prepared for inference has no gradient; load its weights again to train");
     const Var<T> weight = prepared ? Var<T>(weight_) : ops::weight_norm(on(x, direction_), on(x, magnitude_), 2);
-    return ops::conv_positional(x, weight, on(x, bias_), groups_);
+    return ops::conv_positional(x, weight, on(x, bias_), groups_, precision_);
   }
+
+  /// @see nn/precision.hpp
+  void set_precision(Precision precision) { precision_ = precision; }
 
   /// Computes the normalised weight once. @see nn/inference.hpp
   void prepare_inference() {
@@ -66,6 +69,7 @@ class ConvPositional {
 
  private:
   Index groups_ = 1;
+  Precision precision_ = Precision::full;
   Parameter<T> bias_, magnitude_, direction_;
   Tensor<T> weight_;  // normalised, once prepared
 };

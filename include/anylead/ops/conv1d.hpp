@@ -83,12 +83,16 @@ Var<T> conv1d_norm_gelu(const Var<T>& x, const Var<T>& weight, const Var<T>& bia
 
 /// The positional term of the encoder, added: y = x + gelu(conv1d(x)), L / 2 frames of padding on each side, as many frames as
 /// x (an even number of taps gives one more, which is dropped). x, y: [B, T, C]; weight: [C, C/G, L]; bias: [C]. Keeps x and
-/// the convolution's output. @throws ShapeError. Reference: Baevski et al. 2020, section 2.
+/// the convolution's output. precision: of the products, forward and backward. @throws ShapeError. Reference: Baevski et al.
+/// 2020, section 2.
 template <Real T>
-Var<T> conv_positional(const Var<T>& x, const Var<T>& weight, const Var<T>& bias, Index groups) {
-  const Conv1dDims d =
-      detail::conv1d_dims("conv_positional", x, weight, bias,
-                          {.stride = 1, .padding = weight.shape().rank() == 3 ? weight.shape()[2] / 2 : 0, .groups = groups});
+Var<T> conv_positional(const Var<T>& x, const Var<T>& weight, const Var<T>& bias, Index groups,
+                       Precision precision = Precision::full) {
+  const Conv1dDims d = detail::conv1d_dims("conv_positional", x, weight, bias,
+                                           {.stride = 1,
+                                            .padding = weight.shape().rank() == 3 ? weight.shape()[2] / 2 : 0,
+                                            .groups = groups,
+                                            .precision = precision});
   ANYLEAD_CHECK(d.out == d.in, ShapeError, "conv_positional", "weight ", weight.shape(), " must give as many channels as x ",
                 x.shape());
   Tensor<T> y = Tensor<T>::like(x.value());

@@ -1,6 +1,7 @@
 // The global objective: neighbouring segments of a recording belong together.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include <anylead/ops/pair_contrastive.hpp>
@@ -30,17 +31,17 @@ CmscTerms<T> cmsc(const Var<T>& context, const Tensor<Flag>& padding, const std:
   ANYLEAD_CHECK(patient.size() == batch && segment.size() == batch, ShapeError, "cmsc", patient.size(), " patients and ",
                 segment.size(), " segments for ", batch, " rows");
   std::vector<Index32> first, second, id(batch);
-  std::vector<Index> known;  // ids become small numbers
+  std::vector<Index> known = patient;  // ids become small numbers
+  std::sort(known.begin(), known.end());
+  std::vector<Index> firsts(batch), seconds(batch);  // rows of a patient
   for (std::size_t i = 0; i < batch; ++i) {
-    std::size_t k = 0;
-    while (k < known.size() && known[k] != patient[i]) ++k;
-    if (k == known.size()) known.push_back(patient[i]);
+    const auto k = static_cast<std::size_t>(std::lower_bound(known.begin(), known.end(), patient[i]) - known.begin());
     id[i] = static_cast<Index32>(k);
     (segment[i] == 0 ? first : second).push_back(static_cast<Index32>(i));
+    ++(segment[i] == 0 ? firsts : seconds)[k];
   }
   CmscTerms<T> out;
-  for (const Index32 i : first)
-    for (const Index32 j : second) out.positives += id[static_cast<std::size_t>(i)] == id[static_cast<std::size_t>(j)];
+  for (std::size_t k = 0; k < batch; ++k) out.positives += firsts[k] * seconds[k];
   const Device device = context.device();
   out.pooled = ops::mean_pool(context, padding);
   const auto n = static_cast<Index>(first.size()), m = static_cast<Index>(second.size());

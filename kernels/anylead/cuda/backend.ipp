@@ -65,6 +65,7 @@ OpTable<T> op_table() {
   provide_gumbel_quantize(table);
   provide_sampled_contrastive(table);
   provide_pair_contrastive(table);
+  if constexpr (std::same_as<T, float>) provide_rounded_products(table);
   return table;
 }
 

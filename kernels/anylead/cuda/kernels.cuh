@@ -20,6 +20,7 @@
 #include <anylead/cuda/optimizer_step.cuh>
 #include <anylead/cuda/pair_contrastive.cuh>
 #include <anylead/cuda/pooling.cuh>
+#include <anylead/cuda/rounded_products.cuh>
 #include <anylead/cuda/sampled_contrastive.cuh>
 #include <anylead/cuda/similarity.cuh>
 #include <anylead/cuda/weight_norm.cuh>

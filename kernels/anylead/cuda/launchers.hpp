@@ -41,6 +41,9 @@ void provide_sampled_contrastive(OpTable<T>&);
 template <Real T>
 void provide_pair_contrastive(OpTable<T>&);
 
+/// Entries of float ops that heed the precision of their sizes; the others round linear maps only. After those above.
+void provide_rounded_products(OpTable<float>&);
+
 // elementwise.cuh
 template <Real T>
 void fill(const Exec&, Index n, T* y, T value);
@@ -85,7 +88,7 @@ void lead_conv1d_norm_gelu_forward(const Exec&, Conv1dDims, BlockNorm, T* y, T* 
 
 // --- activations in bf16 --------------------------------------------------------------------------------------------------
 // The ops of the same name with activations and their gradients in bf16; weights, statistics and gradients of weights are
-// float. Products take weights rounded to bf16 and add in float. No table has entries for them yet.
+// float. Products take weights rounded to bf16 and add in float. Ops on float use them where products are asked for in bf16.
 
 // attention_bf16.cuh
 void attention_forward(const Exec&, AttentionDims, bf16* y, float* logsum, const bf16* q, const bf16* k, const bf16* v,
@@ -112,5 +115,27 @@ void conv1d_norm_gelu_backward(const Exec&, Conv1dDims, BlockNorm, Grad<bf16> dx
 void conv_positional_forward(const Exec&, Conv1dDims, bf16* y, bf16* z, const bf16* x, const float* weight, const float* bias);
 void conv_positional_backward(const Exec&, Conv1dDims, Grad<bf16> dx, Grad<float> dweight, Grad<float> dbias, bf16* dz,
                               const bf16* dy, const bf16* x, const bf16* z, const float* weight);
+
+// gumbel_quantize.cuh: codewords are weights, noise stays float
+void gumbel_quantize_forward(const Exec&, QuantizeDims, bool shared, bf16* y, Index32* codes, float* usage, float* perplexity,
+                             const bf16* logits, const float* noise, const float* vars);
+void gumbel_quantize_backward(const Exec&, QuantizeDims, bool shared, Grad<bf16> dlogits, Grad<float> dvars, const bf16* dy,
+                              const float* dperplexity, const bf16* logits, const float* noise, const float* vars,
+                              const Index32* codes, const float* usage, float tau);
+
+// sampled_contrastive.cuh
+void sampled_contrastive_forward(const Exec&, ContrastDims, float* loss, float* logits, Flag* correct, const bf16* context,
+                                 const bf16* target, const Index32* negatives, const Index32* codes, Index code_groups,
+                                 float temperature, float eps);
+void sampled_contrastive_backward(const Exec&, ContrastDims, Grad<bf16> dcontext, Grad<bf16> dtarget, const float* dloss,
+                                  const float* logits, const bf16* context, const bf16* target, const Index32* negatives,
+                                  float temperature, float eps);
+
+// pair_contrastive.cuh
+void pair_contrastive_forward(const Exec&, PairDims, float* loss, float* lines, const bf16* z, const Index32* first,
+                              const Index32* second, const Index32* id, float temperature, float eps);
+void pair_contrastive_backward(const Exec&, PairDims, bool detached, Grad<bf16> dz, const float* dloss, const float* lines,
+                               const bf16* z, const Index32* first, const Index32* second, const Index32* id, float temperature,
+                               float eps);
 
 }  // namespace anylead::cuda_ops

@@ -20,6 +20,23 @@ __device__ inline void deliver(Grad<bf16> to, Index i, float v) {
   to.data[i] = bf16(v);
 }
 
+/// The elements of a thread, as numbers to compute with; zeros for those that are outside.
+template <class T>
+__device__ Quad<sum_t<T>> widened(const Lanes& at, const T* p) {
+  Quad<sum_t<T>> q;
+#pragma unroll
+  for (int w = 0; w < 4; ++w) q.v[w] = at.has(w) ? sum_t<T>(p[at.first + 16 * w]) : sum_t<T>(0);
+  return q;
+}
+
+/// The way back.
+template <class T>
+__device__ void store(const Lanes& at, T* p, Quad<sum_t<T>> q) {
+#pragma unroll
+  for (int w = 0; w < 4; ++w)
+    if (at.has(w)) p[at.first + 16 * w] = T(q.v[w]);
+}
+
 /// What column sums read: element (r, c) of a matrix with rows `stride` apart.
 template <class T>
 struct Widened {

@@ -1,21 +1,23 @@
 // Cosine logits against sampled rows, and their loss (Baevski et al. 2020, eq. 3); the sampled rows are never gathered.
-// Contracts: core/op_table.hpp.
+// Contracts: core/op_table.hpp; with vectors in bf16, products on tensor cores: launchers.hpp.
 //
 //   logit[r, n] = <c[r], t[j]> / (|c[r]| |t[j]| temperature), j = r, negatives[r];  loss = sum -log softmax(logits)[0]
-//   With a[r, j] = the sum over the picks of j of (softmax - [n = 0]) dloss / temperature, W = a / (|c[r]| |t[j]|):
-//   dc[r] = g - c[r] <g, c[r]> / |c[r]|^2, g = W t;  dt[j] = h - t[j] <h, t[j]> / |t[j]|^2, h = W^T c
+//   With a[r, j] = the sum over the picks of j of (softmax - [n = 0]) dloss / temperature, u = t / |t|, v = c / |c|:
+//   dc[r] = (g - c[r] <g, c[r]> / |c[r]|^2) / |c[r]|, g = a u;  dt[j] = (h - t[j] <h, t[j]> / |t[j]|^2) / |t[j]|, h = a^T v
 //
 // Negatives come from the row's own segment, so the rows of a tile meet few others: a block has 64 rows (double: 32) and forms
 // their products with all candidates between the lowest and the highest that they picked, 192 (96) at a time, in shared memory;
 // then a warp per row picks its logits. Any other choice of negatives costs more products, but no other code.
 //
-// Backward: the same tiles, the other way round. A block collects W for 64 rows (candidates) and up to 192 candidates (rows) in
-// shared memory and multiplies it by the vectors, 256 columns wide. What is picked twice by a row has the same logit both
-// times: it is counted. Every element has one owner, so nothing is added by two blocks.
+// Backward: a launch for the ranges of picks, eight rows at a time, and one for both gradients, which share all but the side
+// they walk. A block has 64 rows of context (candidates), collects a for them and up to 192 candidates (rows) in shared memory,
+// from logits and picks that come there in whole stretches, and multiplies it by the others' vectors, 256 columns wide. The
+// length of a vector is measured when it arrives. What is picked twice by a row has the same logit both times: it is counted.
+// Every element has one owner, so nothing is added by two blocks.
 //
-// Shared memory, float: 80 kB forward with 100 negatives, 67 kB backward. Bound: compute on the float units; products are 1.3
-// to 2 times those of the picks alone. At 55 rows a segment, 100 negatives, width 256: every sector moves once forward and 1.35
-// times the fewest bytes are requested; backward, whose passes read the vectors again, 2.2 and 2.8 times the fewest.
+// Shared memory, float: 80 kB forward with 100 negatives, 79 kB backward. Bound: compute on the float units (bf16: bandwidth);
+// products are 1.3 to 2 times those of the picks alone. At 55 rows a segment, 100 negatives, width 256, every sector moves once
+// forward and, but for the picks, backward; 1.2 and 2.0 times the fewest bytes are requested.
 #pragma once
 
 #include <cmath>
@@ -24,26 +26,24 @@
 #include <anylead/cuda/launch.cuh>
 #include <anylead/cuda/launchers.hpp>
 #include <anylead/cuda/reduce.cuh>
-#include <anylead/cuda/tile.cuh>
+#include <anylead/cuda/score_tile.cuh>
+#include <anylead/cuda/slope_tile.cuh>
 
 namespace anylead::cuda_ops {
 namespace {
 
 template <class T>
-struct ContrastTile {
-  static constexpr int kRowsOf = sizeof(T) == 4 ? 4 : 2, kColsOf = sizeof(T) == 4 ? 12 : 6;  // of a thread
-  static constexpr int kRows = kTileSide * kRowsOf, kCols = kTileSide * kColsOf;
-  static constexpr int kDepth = 32, kStride = kDepth + kRowPad<T>;  // forward: numbers at a time
-  static constexpr int kScoreStride = kCols + kTileSide;            // two rows fill all banks
-  static constexpr int kOperands = (kRows + kCols) * kStride, kScores = kRows * kScoreStride;
-  static constexpr int kForwardNumbers = kOperands > kScores ? kOperands : kScores;   // in shared memory
-  static constexpr int kWidth = 256, kVectorStride = kWidth + kRowPad<T>, kStep = 8;  // backward: columns, vectors at a time
-  static constexpr int kWeightStride = kCols + kRowPad<T>;
-};
+using ContrastTile = ScoreTile<T, 12>;
+
+template <class T>
+constexpr int kContrastScores = ContrastTile<T>::kRows* ContrastTile<T>::kScoreStride;
+/// Bytes of shared memory for a tile's operands and its sums after them.
+template <class T>
+constexpr std::size_t kForwardBytes = kOperandNumbers<ContrastTile<T>> * sizeof(T) > kContrastScores<T> * sizeof(sum_t<T>)
+                                          ? kOperandNumbers<ContrastTile<T>> * sizeof(T)
+                                          : kContrastScores<T> * sizeof(sum_t<T>);
 
 constexpr Index kStagedNegatives = 104;  // of a row: of as many, a block's fit beside its products
-constexpr int kTileWarps = kTileThreads / 32;
-__device__ inline int tile_thread() { return threadIdx.y * kTileSide + threadIdx.x; }
 
 /// Lowest and highest number that a thread has seen.
 struct PickRange {
@@ -71,11 +71,6 @@ struct PickRange {
   }
 };
 
-/// Candidate n of row r: its own target first.
-__device__ inline Index32 candidate_of(ContrastDims d, const Index32* negatives, Index r, Index n) {
-  return n == 0 ? static_cast<Index32>(r) : negatives[r * d.negatives + n - 1];
-}
-
 /// Whether candidates a and b are the same, by codes [candidates, groups] or, without, by vector.
 template <class T>
 __device__ bool same_target(ContrastDims d, const T* target, const Index32* codes, Index code_groups, Index a, Index b) {
@@ -85,7 +80,7 @@ __device__ bool same_target(ContrastDims d, const T* target, const Index32* code
     return true;
   }
   for (Index c = 0; c < d.width; ++c)
-    if (target[a * d.width + c] != target[b * d.width + c]) return false;
+    if (sum_t<T>(target[a * d.width + c]) != sum_t<T>(target[b * d.width + c])) return false;
   return true;
 }
 
@@ -118,21 +113,20 @@ struct RowLogits {
 };
 
 /// Block i: rows 64 i ... logits [R, 1 + N], losses [R], correct [R].
-template <class T>
-__global__ __launch_bounds__(kTileThreads, 2) void sampled_contrastive_forward_kernel(ContrastDims d, T* losses, T* logits,
+template <class T, class A = sum_t<T>>
+__global__ __launch_bounds__(kTileThreads, 2) void sampled_contrastive_forward_kernel(ContrastDims d, A* losses, A* logits,
                                                                                       Flag* correct, const T* context,
                                                                                       const T* target, const Index32* negatives,
                                                                                       const Index32* codes, Index code_groups,
-                                                                                      T temperature, T eps) {
+                                                                                      A temperature, A eps) {
   using Tile = ContrastTile<T>;
   extern __shared__ __align__(16) unsigned char memory[];
-  T* const rows_tile = reinterpret_cast<T*>(memory);             // [rows, depth]
-  T* const cols_tile = rows_tile + Tile::kRows * Tile::kStride;  // [cols, depth]
-  T* const scores = rows_tile;                                   // [rows, cols], when the operands have been used
+  T* const operands = reinterpret_cast<T*>(memory);
+  A* const scores = reinterpret_cast<A*>(memory);  // when the operands have been used
   // what the rows picked, read once, if there is room; else it stays where it is
-  Index32* const staged = reinterpret_cast<Index32*>(memory + Tile::kForwardNumbers * sizeof(T));
-  __shared__ T norms[Tile::kRows + Tile::kCols];  // of the rows, of the columns
-  __shared__ RowLogits<T> states[Tile::kRows];
+  Index32* const staged = reinterpret_cast<Index32*>(memory + kForwardBytes<T>);
+  __shared__ A norms[Tile::kRows + Tile::kCols];  // of the rows, of the columns
+  __shared__ RowLogits<A> states[Tile::kRows];
   __shared__ Index32 first_codes[Tile::kCols];  // few candidates have a code in common with a row: the others need no more
   const int thread = tile_thread(), warp = thread / 32, lane = thread % 32;
   const Index begin = Index{blockIdx.x} * Tile::kRows;
@@ -152,48 +146,29 @@ __global__ __launch_bounds__(kTileThreads, 2) void sampled_contrastive_forward_k
   window.over_block();
 
   for (Index base = window.low; base <= window.high; base += Tile::kCols) {
-    T s[Tile::kRowsOf][Tile::kColsOf] = {}, square = 0;  // of the row of the operands that this thread measures
-    for (Index c = 0; c < d.width; c += Tile::kDepth) {
-      __syncthreads();  // the operands and scores before have been used
-      load_tile<Tile::kRows, Tile::kDepth, Tile::kStride>(rows_tile, context + begin * d.width + c, d.width, rows, d.width - c);
-      load_tile<Tile::kCols, Tile::kDepth, Tile::kStride>(cols_tile, target + base * d.width + c, d.width,
-                                                          window.high + 1 - base, d.width - c);
-      commit_copies();
-      await_copies<0>();
-      __syncthreads();
-      multiply_rows<Tile::kDepth, Tile::kStride, Tile::kStride>(s, rows_tile, cols_tile);
-      if (thread < Tile::kRows + Tile::kCols)
-#pragma unroll
-        for (int k = 0; k < Tile::kDepth; k += kPack<T>) {
-          const auto p = load_pack<kPack<T>>(rows_tile + thread * Tile::kStride + k);
-          T part = 0;
-#pragma unroll
-          for (int w = 0; w < kPack<T>; ++w) part += p.v[w] * p.v[w];
-          square += part;
-        }
-    }
+    Tile tile;
+    const auto itself = [](int i) { return i; };
+    const A square = multiply_scores(tile, operands,
+                                     ScoreFactors{context + begin * d.width, target + base * d.width, d.width, d.width, d.width,
+                                                  itself, itself, rows, static_cast<int>(window.high + 1 - base)});
     __syncthreads();  // scores take the place of the operands
     if (thread < Tile::kRows + Tile::kCols) norms[thread] = at_least(eps, std::sqrt(square));
     if (codes && thread < Tile::kCols && base + thread <= window.high)
       first_codes[thread] = codes[(base + thread) * code_groups];
-#pragma unroll
-    for (int r = 0; r < Tile::kRowsOf; ++r)
-#pragma unroll
-      for (int c = 0; c < Tile::kColsOf; ++c)
-        scores[(threadIdx.y + r * kTileSide) * Tile::kScoreStride + threadIdx.x + c * kTileSide] = s[r][c];
+    tile.store(scores);
     __syncthreads();
     for (int i = warp; i < rows; i += kTileWarps) {
       const Index r = begin + i;
-      const T scale = T(1) / (norms[i] * temperature);
+      const A scale = A(1) / (norms[i] * temperature);
       const Index32 own_code = codes ? codes[r * code_groups] : 0;
-      RowLogits<T> own;
+      RowLogits<A> own;
       for (Index n = lane; n <= d.negatives; n += 32) {
         const Index j = n == 0 ? r : stages ? staged[i * d.negatives + n - 1] : negatives[r * d.negatives + n - 1];
         if (j < base || j >= base + Tile::kCols) continue;
         const int col = static_cast<int>(j - base);
         const bool excluded =
             n > 0 && (!codes || first_codes[col] == own_code) && same_target(d, target, codes, code_groups, j, r);
-        const T v = excluded ? T(-HUGE_VAL) : scores[i * Tile::kScoreStride + col] * scale / norms[Tile::kRows + col];
+        const A v = excluded ? A(-HUGE_VAL) : scores[i * Tile::kScoreStride + col] * scale / norms[Tile::kRows + col];
         logits[r * (1 + d.negatives) + n] = v;
         own.take(v);
         if (n == 0) states[i].own = v;
@@ -204,7 +179,7 @@ __global__ __launch_bounds__(kTileThreads, 2) void sampled_contrastive_forward_k
   }
   __syncthreads();
   if (thread >= rows) return;
-  const RowLogits<T> of = states[thread];
+  const RowLogits<A> of = states[thread];
   losses[begin + thread] = of.shift() + std::log(of.sum) - of.own;
   correct[begin + thread] = of.own == of.largest && of.own != of.smallest;
 }
@@ -218,175 +193,250 @@ __global__ __launch_bounds__(kTileThreads) void contrast_loss_kernel(Index n, T*
   if (threadIdx.x == 0) *loss = T(total);
 }
 
-/// Lengths of the rows of a [R, D] and, behind them, of b [rows - R, D].
-template <class T>
-__global__ __launch_bounds__(32 * kRowsPerBlock) void contrast_norms_kernel(RowDims d, Index split, T* norm, const T* a,
-                                                                            const T* b) {
-  const Index r = own_row();
-  if (r >= d.rows) return;
-  const T* const x = r < split ? a + r * d.cols : b + (r - split) * d.cols;
-  const T square = row_sum<T>(d.cols, [&](const Lanes& at) {
-    const Quad<T> v = at(x);
-    return v * v;
-  });
-  if (threadIdx.x == 0) norm[r] = std::sqrt(square);
-}
+constexpr int kRangeRows = 8;  // whose picks share a range
 
-/// Warp r: logsum [R] of its logits, range [R] of its picks.
-template <class T>
-__global__ __launch_bounds__(32 * kRowsPerBlock) void contrast_softmax_kernel(ContrastDims d, T* logsum, PickRange* range,
-                                                                              const T* logits, const Index32* negatives) {
-  const Index r = own_row();
-  if (r >= d.rows) return;
-  RowLogits<T> own;
-  PickRange picks;
-  for (Index n = threadIdx.x; n <= d.negatives; n += 32) {
-    own.take(logits[r * (1 + d.negatives) + n]);
-    picks.take(candidate_of(d, negatives, r, n));
-  }
-  own.over_warp();
-  picks.over_warp();
-  if (threadIdx.x == 0) {
-    logsum[r] = own.shift() + std::log(own.sum);
-    range[r] = picks;
-  }
+/// Block i: range [i] of the picks of rows 8 i .., their own targets too.
+__global__ __launch_bounds__(kTileThreads) void contrast_ranges_kernel(ContrastDims d, PickRange* ranges,
+                                                                       const Index32* negatives) {
+  const Index begin = Index{blockIdx.x} * kRangeRows, left = d.rows - begin, rows = left < kRangeRows ? left : kRangeRows;
+  PickRange range;
+  range.take(static_cast<Index32>(begin));
+  range.take(static_cast<Index32>(begin + rows - 1));
+  for (Index i = threadIdx.x; i < rows * d.negatives; i += kTileThreads) range.take(negatives[begin * d.negatives + i]);
+  range.over_block();
+  if (threadIdx.x == 0) ranges[blockIdx.x] = range;
 }
 
 /// What both gradients are made of.
 template <class T>
 struct ContrastSlopes {
-  const T *dloss, *logits, *logsum, *norm;  // norm: [R] of the context, [candidates] of the target
+  using A = sum_t<T>;
+  const T *context, *target;
+  const A *dloss, *logits;
   const Index32* negatives;
-  T temperature, eps;
-
-  /// By a warp: calls add(j, weight) for the candidates j from `low` to `high` - 1 that row r picked, for each once among 32
-  /// picks. Two calls for one j come one after the other.
-  template <class F>
-  __device__ void each(ContrastDims d, Index r, Index low, Index high, F&& add) const {
-    const int lane = tile_thread() % 32;
-    const T factor = *dloss / temperature, shift = logsum[r], own = at_least(eps, norm[r]);
-    for (Index first = 0; first <= d.negatives; first += 32) {
-      const Index n = first + lane;
-      const bool is = n <= d.negatives;
-      const Index j = is ? candidate_of(d, negatives, r, n) : -1;
-      T a = 0;
-      if (is && j >= low && j < high) a = (std::exp(logits[r * (1 + d.negatives) + n] - shift) - T(n == 0)) * factor;
-      const bool counts = a != T(0);  // what was excluded does not
-      const unsigned equal = __match_any_sync(0xFFFFFFFFu, counts ? static_cast<int>(j) : -1 - lane);
-      if (counts && lane == __ffs(static_cast<int>(equal)) - 1)
-        add(j, a * T(__popc(equal)) / (own * at_least(eps, norm[d.rows + j])));
-      __syncwarp();
-    }
-  }
+  const PickRange* ranges;
+  A temperature, eps;
 };
 
-/// out rows begin .. + kRows of [count, D], assigned or added (`add`): g - x <g, x> / |x|^2, g = weights [rows, used] times the
-/// rows of vectors. By a block; weights and steps are in shared memory.
+constexpr Index kStagedPicks = 128;  // of a row, with its own target: so many come through shared memory
+
+/// Where a block of the gradients keeps what in shared memory.
 template <class T>
-__device__ void contrast_product(ContrastDims d, Index begin, Index count, T* out, bool add, const T* x, const T* norm, T eps,
-                                 const T* weights, T* steps, const T* vectors, int used) {
-  using Tile = ContrastTile<T>;
-  using Own = Columns<T, Tile::kWidth>;
-  T along[Tile::kRowsOf] = {};
-  for (int pass = d.width > Tile::kWidth ? 0 : 1; pass < 2; ++pass)  // 0: <g, x> alone, where a row does not fit
+struct ContrastMemory {
+  using A = sum_t<T>;
+  using Tile = SlopeTile<T>;
+  static constexpr int kRows = Tile::kRows, kOthers = ContrastTile<T>::kCols;
+  // a is [rows, others] for the context and [others, rows] for the target: which row picked comes first
+  static constexpr int kContextStride = kOthers + 8, kTargetStride = kRows + 4;  // fragments are read from different banks
+  static constexpr int kSlopes =
+      kRows * kContextStride > kOthers* kTargetStride ? kRows* kContextStride : kOthers* kTargetStride;
+  static constexpr std::size_t kVectorBytes = 2 * Tile::kStep * Tile::kStride * sizeof(T);
+  static constexpr std::size_t kStagedBytes = kTileWarps * kStagedPicks * (sizeof(A) + sizeof(Index32));
+  static constexpr std::size_t kWorkBytes = kSlopes * sizeof(A) + kVectorBytes + kStagedBytes;
+  static constexpr std::size_t kOutBytes = kRows * Tile::kOutStride * sizeof(A);  // afterwards, in the same place
+  static constexpr std::size_t kBytes = kWorkBytes > kOutBytes ? kWorkBytes : kOutBytes;
+
+  unsigned char* memory;
+
+  __device__ A* slopes() const { return reinterpret_cast<A*>(memory); }                         // [picking rows, candidates]
+  __device__ T* vectors() const { return reinterpret_cast<T*>(memory + kSlopes * sizeof(A)); }  // two of [kStep, kStride]
+  __device__ A* staged_logits() const { return reinterpret_cast<A*>(memory + kSlopes * sizeof(A) + kVectorBytes); }
+  __device__ Index32* staged_picks() const { return reinterpret_cast<Index32*>(staged_logits() + kTileWarps * kStagedPicks); }
+  __device__ A* out() const { return reinterpret_cast<A*>(memory); }  // [kRows, kOutStride]
+};
+
+/// slopes [most, kStride] = a of rows first .. and candidates low .., zeros behind rows and candidates that there are. All
+/// threads; complete after __syncthreads.
+template <int kStride, class T>
+__device__ void collect_slopes(ContrastDims d, const ContrastSlopes<T>& of, const ContrastMemory<T>& memory, Index first,
+                               int rows, int most, Index low, int candidates) {
+  using A = sum_t<T>;
+  const int warp = tile_thread() / 32, lane = tile_thread() % 32;
+  const Index picks = 1 + d.negatives;
+  const bool stages = picks <= kStagedPicks;
+  const A factor = *of.dloss / of.temperature;
+  for (int begin = 0; begin < most; begin += kTileWarps) {
+    const Index r = first + begin + warp;
+    const A* logits = of.logits + r * picks;
+    const Index32* negatives = of.negatives + r * d.negatives;
+    if (stages && begin < rows) {
+      const int here = rows - begin < kTileWarps ? rows - begin : kTileWarps;
+      __syncthreads();  // the rows before have been used
+      for (int i = tile_thread(); i < here * picks; i += kTileThreads)
+        memory.staged_logits()[i] = of.logits[(first + begin) * picks + i];
+      for (int i = tile_thread(); i < here * d.negatives; i += kTileThreads)
+        memory.staged_picks()[i] = of.negatives[(first + begin) * d.negatives + i];
+      __syncthreads();
+      logits = memory.staged_logits() + warp * picks;
+      negatives = memory.staged_picks() + warp * d.negatives;
+    }
+    if (begin + warp >= most) continue;
+    A* const row = memory.slopes() + (begin + warp) * kStride;
+    for (int c = lane; c < kStride; c += 32) row[c] = A(0);
+    __syncwarp();
+    if (begin + warp >= rows) continue;
+    RowLogits<A> all;
+    for (Index n = lane; n < picks; n += 32) all.take(logits[n]);
+    all.over_warp();
+    const A logsum = all.shift() + std::log(all.sum);
+    for (Index from = 0; from < picks; from += 32) {
+      const Index n = from + lane;
+      const Index j = n < picks ? (n == 0 ? r : Index{negatives[n - 1]}) - low : -1;
+      A a = 0;
+      if (j >= 0 && j < candidates && logits[n] != A(-HUGE_VAL)) a = (std::exp(logits[n] - logsum) - A(n == 0)) * factor;
+      const bool counts = a != A(0);
+      const unsigned equal = __match_any_sync(0xFFFFFFFFu, counts ? static_cast<int>(j) : -1 - lane);
+      if (counts && lane == __ffs(static_cast<int>(equal)) - 1) row[j] += a * A(__popc(equal));
+      __syncwarp();  // two picks of one candidate come one after the other
+    }
+  }
+}
+
+/// Rows begin .. + kRows of the gradient of the target (kTarget) or the context, by a block.
+template <bool kTarget, class T>
+__device__ void contrast_gradient(ContrastDims d, Grad<T> dx, Index begin, const ContrastSlopes<T>& of,
+                                  const ContrastMemory<T>& memory) {
+  using A = sum_t<T>;
+  using Memory = ContrastMemory<T>;
+  using Tile = SlopeTile<T>;
+  constexpr int kAStride = kTarget ? Memory::kTargetStride : Memory::kContextStride;
+  constexpr int kHeld = Tile::kWidth / 32;               // columns of a lane
+  __shared__ A inverse[2][Tile::kStep];                  // of the lengths of the vectors at hand
+  __shared__ A along[Tile::kRows], square[Tile::kRows];  // <g, x>, |x|^2
+  const T* const x = kTarget ? of.target : of.context;
+  const T* const others = kTarget ? of.context : of.target;
+  const Index count = kTarget ? d.candidates : d.rows, end = begin + Tile::kRows < count ? begin + Tile::kRows : count;
+  const int thread = tile_thread(), warp = thread / 32, lane = thread % 32, rows = static_cast<int>(end - begin);
+
+  PickRange window;  // of the others: candidates that were picked, or rows that picked
+  for (Index i = (kTarget ? 0 : begin / kRangeRows) + thread; i * kRangeRows < (kTarget ? d.rows : end); i += kTileThreads) {
+    const PickRange picked = of.ranges[i];
+    if (!kTarget) {
+      window.take(picked.low);
+      window.take(picked.high);
+    } else if (picked.low < end && picked.high >= begin) {
+      const Index last = (i + 1) * kRangeRows < d.rows ? (i + 1) * kRangeRows : d.rows;
+      window.take(static_cast<Index32>(i * kRangeRows));
+      window.take(static_cast<Index32>(last - 1));
+    }
+  }
+  window.over_block();
+
+  const bool wide = d.width > Tile::kWidth;
+  if (thread < Tile::kRows) along[thread] = square[thread] = 0;
+  for (int pass = wide ? 0 : 1; pass < 2; ++pass)  // 0: <g, x> alone, where a row does not fit
     for (Index c = 0; c < d.width; c += Tile::kWidth) {
-      const auto load = [&](int k) {
-        load_tile<Tile::kStep, Tile::kWidth, Tile::kVectorStride>(
-            steps + k / Tile::kStep % 2 * Tile::kStep * Tile::kVectorStride, vectors + k * d.width + c, d.width, used - k,
-            d.width - c);
-        commit_copies();
-      };
-      T g[Tile::kRowsOf][Own::kCount] = {};
-      load(0);
-      for (int k = 0; k < used; k += Tile::kStep) {
-        await_copies<0>();
-        __syncthreads();
-        if (k + Tile::kStep < used) load(k + Tile::kStep);
-        multiply_columns<Tile::kStep, Tile::kWidth, Tile::kWeightStride, Tile::kVectorStride>(
-            g, weights + k, steps + k / Tile::kStep % 2 * Tile::kStep * Tile::kVectorStride);
-      }
-      __syncthreads();  // steps are free
-#pragma unroll
-      for (int r = 0; r < Tile::kRowsOf; ++r) {
-        const Index row = begin + threadIdx.y + r * kTileSide;
-        const T* const own = x + row * d.width + c;
-        T* const to = out + row * d.width + c;
-        const bool is = row < count, packed = can_pack(own, d.width, d.width) && can_pack(to, d.width, d.width);
-        T xs[Own::kCount] = {};
-        if (is) Own::read(xs, own, d.width - c, packed);
-        if (d.width <= Tile::kWidth || pass == 0) {
-          T part = 0;
-#pragma unroll
-          for (int w = 0; w < Own::kCount; ++w) part += g[r][w] * xs[w];
-          along[r] += row_threads_sum(part);
+      const int width = static_cast<int>(d.width - c < Tile::kWidth ? d.width - c : Tile::kWidth);
+      Tile g;
+      for (Index base = window.low; base <= window.high; base += Memory::kOthers) {
+        const Index left = window.high + 1 - base;
+        const int used = static_cast<int>(left < Memory::kOthers ? left : Memory::kOthers);
+        const int terms = (used + Tile::kStep - 1) / Tile::kStep * Tile::kStep;
+        __syncthreads();  // what was there before has been used
+        const auto load = [&](int k) {
+          load_rows<Tile::kStep, Tile::kWidth, Tile::kStride>(
+              memory.vectors() + k / Tile::kStep % 2 * Tile::kStep * Tile::kStride, others + (base + k) * d.width + c, d.width,
+              [](int i) { return i; }, used - k, width);
+          commit_copies();
+        };
+        load(0);
+        if constexpr (kTarget)
+          collect_slopes<kAStride>(d, of, memory, base, used, terms, begin, rows);
+        else
+          collect_slopes<kAStride>(d, of, memory, begin, rows, Tile::kRows, base, used);
+        for (int k = 0; k < used; k += Tile::kStep) {
+          const int stage = k / Tile::kStep % 2;
+          const T* const vectors = memory.vectors() + stage * Tile::kStep * Tile::kStride;
+          await_copies<0>();
+          __syncthreads();  // vectors and slopes are here
+          if (k + Tile::kStep < used) load(k + Tile::kStep);
+          for (int i = warp; i < Tile::kStep; i += kTileWarps) {
+            A own = 0;
+            const T* const whole = wide ? others + (base + k + i) * d.width : vectors + i * Tile::kStride;
+            for (Index w = lane; w < d.width && k + i < used; w += 32) own += A(whole[w]) * A(whole[w]);
+            own = warp_sum(own);
+            if (lane == 0) inverse[stage][i] = k + i < used ? A(1) / at_least(of.eps, std::sqrt(own)) : A(0);
+          }
+          __syncthreads();
+          const A* const a = memory.slopes() + k * (kTarget ? kAStride : 1);
+          g.multiply(a, kTarget ? 1 : kAStride, kTarget ? kAStride : 1, vectors, [&](int i) { return inverse[stage][i]; });
         }
-        if (!is || pass == 0) continue;
-        const T length = norm[row], back = length > eps ? along[r] / (length * length) : T(0);
+      }
+      __syncthreads();  // slopes and vectors have been used
+      g.store(memory.out());
+      __syncthreads();
+      for (int i = warp; i < rows; i += kTileWarps) {
+        const Index at = (begin + i) * d.width + c;
+        A xs[kHeld], gs[kHeld], part_along = 0, part_square = 0;
 #pragma unroll
-        for (int w = 0; w < Own::kCount; ++w) g[r][w] -= xs[w] * back;
-        Own::deliver(to, add, g[r], d.width - c, packed);
+        for (int w = 0; w < kHeld; ++w) {
+          const int column = lane + 32 * w;
+          xs[w] = column < width ? A(x[at + column]) : A(0);
+          gs[w] = memory.out()[i * Tile::kOutStride + column];
+          part_along += gs[w] * xs[w];
+          part_square += xs[w] * xs[w];
+        }
+        if (!wide || pass == 0) {
+          part_along = along[i] + warp_sum(part_along);
+          part_square = square[i] + warp_sum(part_square);
+          __syncwarp();
+          if (lane == 0) {
+            along[i] = part_along;
+            square[i] = part_square;
+          }
+          __syncwarp();
+        }
+        if (pass == 0) continue;
+        const A length = std::sqrt(square[i]), back = length > of.eps ? along[i] / square[i] : A(0);
+        const A scale = A(1) / at_least(of.eps, length);
+#pragma unroll
+        for (int w = 0; w < kHeld; ++w)
+          if (lane + 32 * w < width) deliver(dx, at + lane + 32 * w, (gs[w] - xs[w] * back) * scale);
       }
     }
 }
 
-/// Zeros for the weights, by all threads.
+/// Block i: rows 64 i .. of dcontext [R, D]; behind them, of dtarget [candidates, D].
 template <class T>
-__device__ void clear_weights(T* weights) {
-  __syncthreads();  // the weights before have been used
-  for (int i = tile_thread(); i < ContrastTile<T>::kRows * ContrastTile<T>::kWeightStride; i += kTileThreads) weights[i] = T(0);
-  __syncthreads();
+__global__ __launch_bounds__(kTileThreads) void sampled_contrastive_backward_kernel(ContrastDims d, Index context_blocks,
+                                                                                    Grad<T> dcontext, Grad<T> dtarget,
+                                                                                    ContrastSlopes<T> slopes) {
+  extern __shared__ __align__(16) unsigned char memory[];
+  const Index i = blockIdx.x;
+  if (i < context_blocks)
+    contrast_gradient<false>(d, dcontext, i * SlopeTile<T>::kRows, slopes, ContrastMemory<T>{memory});
+  else
+    contrast_gradient<true>(d, dtarget, (i - context_blocks) * SlopeTile<T>::kRows, slopes, ContrastMemory<T>{memory});
 }
 
-/// Block i: rows 64 i .. of dcontext [R, D].
-template <class T>
-__global__ __launch_bounds__(kTileThreads, 2) void contrast_context_kernel(ContrastDims d, Grad<T> dcontext,
-                                                                           ContrastSlopes<T> slopes, const PickRange* range,
-                                                                           const T* context, const T* target) {
+template <class T, class A>
+void run_sampled_forward(const Exec& exec, ContrastDims d, A* loss, A* logits, Flag* correct, const T* context, const T* target,
+                         const Index32* negatives, const Index32* codes, Index code_groups, A temperature, A eps) {
   using Tile = ContrastTile<T>;
-  extern __shared__ __align__(16) unsigned char memory[];
-  T* const weights = reinterpret_cast<T*>(memory);               // [rows, cols]
-  T* const steps = weights + Tile::kRows * Tile::kWeightStride;  // two of [step, width]
-  const Index begin = Index{blockIdx.x} * Tile::kRows, end = begin + Tile::kRows < d.rows ? begin + Tile::kRows : d.rows;
-  PickRange window;
-  if (begin + tile_thread() < end) window = range[begin + tile_thread()];
-  window.over_block();
-  for (Index base = window.low; base <= window.high; base += Tile::kCols) {
-    const Index used = window.high + 1 - base < Tile::kCols ? window.high + 1 - base : Tile::kCols;
-    clear_weights(weights);
-    for (Index r = begin + tile_thread() / 32; r < end; r += kTileWarps)
-      slopes.each(d, r, base, base + used, [&](Index j, T w) { weights[(r - begin) * Tile::kWeightStride + j - base] += w; });
-    __syncthreads();
-    contrast_product(d, begin, d.rows, dcontext.data, dcontext.accumulates() || base > window.low, context, slopes.norm,
-                     slopes.eps, weights, steps, target + base * d.width, static_cast<int>(used));
-  }
+  const Index staged = d.negatives <= kStagedNegatives ? Tile::kRows * d.negatives : 0;
+  const WorkspaceOf<A> losses(exec, d.rows);
+  Grid grid = kTileGrid<T>;
+  grid.x = pieces(d.rows, Tile::kRows);
+  grid.shared = kForwardBytes<T> + static_cast<std::size_t>(staged) * sizeof(Index32);
+  launch(exec, "sampled_contrastive_forward", sampled_contrastive_forward_kernel<T>, grid, d, losses.data(), logits, correct,
+         context, target, negatives, codes, code_groups, temperature, eps);
+  launch(exec, "contrast_loss", contrast_loss_kernel<A>, {.threads = kTileThreads}, d.rows, loss, losses.data());
 }
 
-/// Block i: rows 64 i .. of dtarget [candidates, D].
-template <class T>
-__global__ __launch_bounds__(kTileThreads, 2) void contrast_target_kernel(ContrastDims d, Grad<T> dtarget,
-                                                                          ContrastSlopes<T> slopes, const PickRange* range,
-                                                                          const T* context, const T* target) {
-  using Tile = ContrastTile<T>;
-  extern __shared__ __align__(16) unsigned char memory[];
-  T* const weights = reinterpret_cast<T*>(memory);               // [candidates, rows]
-  T* const steps = weights + Tile::kRows * Tile::kWeightStride;  // two of [step, width]
-  const Index begin = Index{blockIdx.x} * Tile::kRows,
-              end = begin + Tile::kRows < d.candidates ? begin + Tile::kRows : d.candidates;
-  PickRange pickers;  // rows that picked one of the candidates, and some between
-  for (Index r = tile_thread(); r < d.rows; r += kTileThreads)
-    if (range[r].low < end && range[r].high >= begin) pickers.take(static_cast<Index32>(r));
-  pickers.over_block();
-  Index base = pickers.high < 0 ? 0 : pickers.low;
-  do {  // once without pickers too: zeros
-    const Index left = pickers.high + 1 - base, used = left < Tile::kCols ? left : Tile::kCols;
-    clear_weights(weights);
-    for (Index r = base + tile_thread() / 32; r < base + used; r += kTileWarps)
-      slopes.each(d, r, begin, end, [&](Index j, T w) { weights[(j - begin) * Tile::kWeightStride + r - base] += w; });
-    __syncthreads();
-    contrast_product(d, begin, d.candidates, dtarget.data, dtarget.accumulates() || base > pickers.low, target,
-                     slopes.norm + d.rows, slopes.eps, weights, steps, context + base * d.width, static_cast<int>(used));
-    base += Tile::kCols;
-  } while (base <= pickers.high);
+template <class T, class A>
+void run_sampled_backward(const Exec& exec, ContrastDims d, Grad<T> dcontext, Grad<T> dtarget, const A* dloss, const A* logits,
+                          const T* context, const T* target, const Index32* negatives, A temperature, A eps) {
+  constexpr int kRows = SlopeTile<T>::kRows;
+  const Index groups = pieces(d.rows, kRangeRows), context_blocks = dcontext ? pieces(d.rows, kRows) : 0;
+  const WorkspaceOf<PickRange> ranges(exec, groups);
+  Grid grid = kTileGrid<T>;
+  grid.x = context_blocks + (dtarget ? pieces(d.candidates, kRows) : 0);
+  grid.shared = ContrastMemory<T>::kBytes;
+  if (grid.x > 0)
+    launch(exec, "contrast_ranges", contrast_ranges_kernel, {.x = groups, .threads = kTileThreads}, d, ranges.data(),
+           negatives);
+  launch(exec, "sampled_contrastive_backward", sampled_contrastive_backward_kernel<T>, grid, d, context_blocks, dcontext,
+         dtarget, ContrastSlopes<T>{context, target, dloss, logits, negatives, ranges.data(), temperature, eps});
 }
 
 }  // namespace
@@ -395,39 +445,26 @@ template <Real T>
 void sampled_contrastive_forward(const Exec& exec, ContrastDims d, T* loss, T* logits, Flag* correct, const T* context,
                                  const T* target, const Index32* negatives, const Index32* codes, Index code_groups,
                                  T temperature, T eps) {
-  using Tile = ContrastTile<T>;
-  const Index staged = d.negatives <= kStagedNegatives ? Tile::kRows * d.negatives : 0;
-  const WorkspaceOf<T> losses(exec, d.rows);
-  launch(exec, "sampled_contrastive_forward", sampled_contrastive_forward_kernel<T>,
-         {.x = pieces(d.rows, Tile::kRows),
-          .threads = kTileSide,
-          .rows = kTileSide,
-          .shared = Tile::kForwardNumbers * sizeof(T) + static_cast<std::size_t>(staged) * sizeof(Index32)},
-         d, losses.data(), logits, correct, context, target, negatives, codes, code_groups, temperature, eps);
-  launch(exec, "contrast_loss", contrast_loss_kernel<T>, {.threads = kTileThreads}, d.rows, loss, losses.data());
+  run_sampled_forward(exec, d, loss, logits, correct, context, target, negatives, codes, code_groups, temperature, eps);
 }
 
 template <Real T>
 void sampled_contrastive_backward(const Exec& exec, ContrastDims d, Grad<T> dcontext, Grad<T> dtarget, const T* dloss,
                                   const T* logits, const T* context, const T* target, const Index32* negatives, T temperature,
                                   T eps) {
-  if (!dcontext && !dtarget) return;
-  using Tile = ContrastTile<T>;
-  const Index vectors = d.rows + d.candidates;
-  const WorkspaceOf<T> norm(exec, vectors), logsum(exec, d.rows);
-  const WorkspaceOf<PickRange> range(exec, d.rows);
-  launch(exec, "contrast_norms", contrast_norms_kernel<T>, row_grid(vectors), RowDims{vectors, d.width}, d.rows, norm.data(),
-         context, target);
-  launch(exec, "contrast_softmax", contrast_softmax_kernel<T>, row_grid(d.rows), d, logsum.data(), range.data(), logits,
-         negatives);
-  const ContrastSlopes<T> slopes = {dloss, logits, logsum.data(), norm.data(), negatives, temperature, eps};
-  Grid grid = {.threads = kTileSide,
-               .rows = kTileSide,
-               .shared = (Tile::kRows * Tile::kWeightStride + 2 * Tile::kStep * Tile::kVectorStride) * sizeof(T)};
-  grid.x = dcontext ? pieces(d.rows, Tile::kRows) : 0;
-  launch(exec, "contrast_context", contrast_context_kernel<T>, grid, d, dcontext, slopes, range.data(), context, target);
-  grid.x = dtarget ? pieces(d.candidates, Tile::kRows) : 0;
-  launch(exec, "contrast_target", contrast_target_kernel<T>, grid, d, dtarget, slopes, range.data(), context, target);
+  run_sampled_backward(exec, d, dcontext, dtarget, dloss, logits, context, target, negatives, temperature, eps);
+}
+
+void sampled_contrastive_forward(const Exec& exec, ContrastDims d, float* loss, float* logits, Flag* correct,
+                                 const bf16* context, const bf16* target, const Index32* negatives, const Index32* codes,
+                                 Index code_groups, float temperature, float eps) {
+  run_sampled_forward(exec, d, loss, logits, correct, context, target, negatives, codes, code_groups, temperature, eps);
+}
+
+void sampled_contrastive_backward(const Exec& exec, ContrastDims d, Grad<bf16> dcontext, Grad<bf16> dtarget, const float* dloss,
+                                  const float* logits, const bf16* context, const bf16* target, const Index32* negatives,
+                                  float temperature, float eps) {
+  run_sampled_backward(exec, d, dcontext, dtarget, dloss, logits, context, target, negatives, temperature, eps);
 }
 
 template <Real T>
