@@ -10,13 +10,14 @@
 // then its threads columns for dz and the block's part of dw, db. Parts [.., 2, K] are added up by column sums. Bound:
 // bandwidth around the products. A first block in float has kernels of its own (conv1d_first.cuh).
 //
-// Traffic, 24 segments, 12 leads of 2500 samples, 256 channels, in units of the fewest bytes: memory 1.02 forward, 1.33
-// backward (u is kept in dz rather than computed twice: the exponentials cost as much time as the bytes); asked for 1.1
-// and 2.0.
+// Traffic of the norm's passes, 24 segments, 12 leads of 2500 samples, 256 channels, in units of their fewest bytes: memory 1.02
+// forward, 1.33 backward (u is kept in dz rather than computed twice: the exponentials cost as much time as the bytes); asked
+// for 1.1 and 2.0.
 #pragma once
 
 #include <anylead/core/scalar_math.hpp>
 #include <anylead/cuda/conv1d_first.cuh>
+#include <anylead/cuda/gelu_columns.cuh>
 #include <anylead/cuda/launch.cuh>
 #include <anylead/cuda/launchers.hpp>
 #include <anylead/cuda/moments.cuh>
@@ -221,7 +222,8 @@ void run_block_backward(const Exec& exec, const Conv1dDims& d, BlockNorm norm, G
       return;
     }
   if (norm == BlockNorm::none) {
-    gelu_backward(exec, rows.rows * rows.cols, Grad<T>{dz, GradMode::overwrite}, dy, z);
+    gelu_backward_sums(exec, rows, dz, dbias, dy, z);
+    dbias = {};
   } else {
     const bool group = norm == BlockNorm::group;
     const Index parts = group ? d.batch : pieces(rows.rows, kFrameRows);

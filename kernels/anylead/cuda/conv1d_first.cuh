@@ -11,6 +11,8 @@
 // Mapping: a block has 128 channels of a stretch of a segment, four threads deep in frames, each with its channel's sums in
 // registers; rows of X come 64 at a time. A second launch adds up depth, stretches and segments, a block for 32 channels and a
 // term. Shared memory 24 KB. Bound: bandwidth, of dy and z, with 2 L C FMA and a slope of GELU beside each of them.
+//
+// Traffic, 24 segments, 12 leads of 2500 samples, 256 channels, in units of the fewest bytes: memory 1.12, asked for 1.28.
 #pragma once
 
 #include <anylead/core/scalar_math.hpp>

@@ -96,7 +96,8 @@ void launch_column_sums(const Exec& exec, RowDims d, Index stretch, auto first, 
       d, stretch, first, second, split, load);
 }
 
-/// sums over the rows of load(r, c), c < d.cols: columns before `split` to first, the others to second. Assigned or added.
+/// sums over the rows of load(r, c), c < d.cols, called once for each: columns before `split` to first, the others to second.
+/// Assigned or added.
 template <class T, class Load>
 void column_sums(const Exec& exec, RowDims d, Grad<T> first, Grad<T> second, Index split, Load load) {
   if (!first && !second) return;
