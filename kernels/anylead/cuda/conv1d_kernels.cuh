@@ -34,7 +34,7 @@ namespace {
 
 constexpr int kTurnThreads = 256;
 constexpr int kTurnNumbers = 2048;    // of a tile, which has all taps of all channels of some outputs where they fit
-constexpr int kTurnTaps = 128;        // of a tile, at most
+constexpr int kTurnTaps = 32;         // of a tile, at most
 constexpr Index kEnoughBlocks = 108;  // large tiles pay where every processor of a GPU of 2020 has one
 constexpr Index kStretchRows = 512;   // least stretch of a weight gradient
 
