@@ -331,7 +331,7 @@ void conv_positional_backward(const Exec& exec, Conv1dDims d, Grad<bf16> dx, Gra
   if (!dweight) return;
   const Index group = d.in / d.groups, n = d.out * group * d.taps, tiles = pieces(group, kPatch);
   const Index blocks = tiles * tiles * pieces(d.taps, kBlockTaps) * 2;
-  const Index stretch = positional_stretch(d, blocks);
+  const Index stretch = positional_stretch(d, 2 * blocks);  // a block has a processor to itself
   const Index stretches = stretch > 0 ? pieces(d.batch, stretch) : 1;
   const Grid grid = {.x = blocks, .y = d.groups, .z = stretches, .threads = kTapThreads};
   const WorkspaceOf<float> partial(exec, stretches > 1 ? stretches * n : 0);
