@@ -194,7 +194,7 @@ def main():
     parser.add_argument("--program", type=pathlib.Path, help="flagships; default: that of build/cuda-sim or build/cuda-release")
     parser.add_argument("--nvcc", default="nvcc")
     parser.add_argument("--only", nargs="+", metavar="TEXT", help="profile these passes only; the table has the others already")
-    parser.add_argument("--batch", type=int, help="segments; default: 2 on a simulator, 64 on a GPU")
+    parser.add_argument("--batch", type=int, help="segments; default: 24 on a simulator, where convolutions take large tiles, 64 on a GPU")
     parser.add_argument("--out", type=pathlib.Path, help="default: docs/kernels/table.md or times.md")
     options = parser.parse_args()
     preset = "cuda-release" if options.gpu else "cuda-sim"
@@ -206,7 +206,7 @@ def main():
     else:
         name, wanted = "table.md", lambda of: not options.only or any(text in of for text in options.only)
         kept = kept_rows(options.out or ROOT / "docs" / "kernels" / name)
-        text = table(options.simulator, program, options.nvcc, options.batch or 2, kept, wanted)
+        text = table(options.simulator, program, options.nvcc, options.batch or 24, kept, wanted)
     out = options.out or ROOT / "docs" / "kernels" / name
     out.write_text(text, encoding="utf-8")
     print(out)

@@ -9,14 +9,15 @@
 // keys were. Two blocks for the model's 156 frames. Shared memory, 64 wide: (80 x 68 + 80 x 80 + 80 x 68) floats = 69 kB, two
 // blocks per multiprocessor.
 //
-// Backward: a block has all of a segment and head, so that nothing is added by two blocks. For each 80 keys it goes through the
-// queries, 32 at a time: dk and dv stay in registers, dq is added to memory by the thread that owns it. 81 kB.
+// Backward: a block has all of a segment and head, so that nothing is added by two blocks. For each 160 keys it goes through
+// the queries, 32 at a time: dk and dv stay in registers, dq is added to memory by the thread that owns it. 150 kB; 80 keys and
+// 81 kB for short segments and where a block cannot have so much.
 //
 // Weights: a block has 80 x 80 of them and goes through the heads.
 //
 // Bound: compute, on the float units: 2 products of T x T x D forward, 5 backward; operands come from shared memory, 10 loads
-// of 16 bytes for 100 FMA forward, 7 for 40 backward. At 156 frames every sector moves once forward, 1.1 times backward (dq
-// is read again); 1.5 and 1.6 times the fewest bytes are requested.
+// of 16 bytes for 100 FMA forward, 12 for 80 backward. At 156 frames every sector moves once; 1.5 times the fewest bytes are
+// requested forward, 1.0 times backward.
 #pragma once
 
 #include <cmath>
@@ -38,11 +39,15 @@ struct AttentionTile {
   static constexpr int kStride = kWidth + kRowPad<T>;
   static constexpr int kScoreStride = kTileSide * (kKeysPerThread | 1);  // two rows fill all banks
 };
-/// float: what fits two blocks of a multiprocessor with 164 kB; double: one with 99 kB.
+/// Forward, float: what fits two blocks of a multiprocessor with 164 kB; double, and backward: one block of 99 kB.
 template <class T, int kWidth, bool kWide = (kWidth > 64)>
 using ForwardTile = AttentionTile<T, kWidth, sizeof(T) == 4 ? 5 : 2, sizeof(T) == 4 && !kWide ? 5 : 2>;
 template <class T, int kWidth, bool kWide = (kWidth > 64)>
 using BackwardTile = AttentionTile<T, kWidth, sizeof(T) == 4 ? 2 : 1, (kWide ? 1 : 2) + (sizeof(T) == 4 ? (kWide ? 2 : 3) : 0)>;
+
+/// The same with room for all keys of the model, float and up to 64 wide.
+template <class T, int kWidth>
+using WholeTile = AttentionTile<T, kWidth, 2, 10>;
 
 /// Room for keys, and for scores afterwards.
 template <class Tile>
@@ -50,14 +55,21 @@ constexpr int kKeyOrScoreNumbers = (Tile::kKeys * Tile::kStride > Tile::kQueries
                                        ? Tile::kKeys* Tile::kStride
                                        : Tile::kQueries* Tile::kScoreStride;
 
+/// Keys and values, queries and their dy, two sets of scores.
+template <class Tile>
+constexpr std::size_t kBackwardNumbers = 2 * (Tile::kKeys + Tile::kQueries) * Tile::kStride +
+                                         2 * Tile::kQueries* Tile::kScoreStride;
+
 /// The dropout factors of elements number, number + 16, .. of the stream: they lie in consecutive words of few Philox blocks.
 template <int kCount, class T>
 __device__ void dropout_factors(T (&factors)[kCount], const Dropout& dropout, std::uint64_t number) {
   constexpr int kBlocks = (kCount + 2) / 4 + 1;
   std::uint32_t words[4 * kBlocks];
+  RandomStream stream = dropout.stream;
+  asm volatile("" : "+l"(stream.seed));  // or the keys of all rounds wait in registers throughout the kernel
 #pragma unroll
   for (int i = 0; i < kBlocks; ++i) {
-    const PhiloxBlock block = dropout.stream.block(number / 64 * 16 + number % 16 + 16 * i);
+    const PhiloxBlock block = stream.block(number / 64 * 16 + number % 16 + 16 * i);
 #pragma unroll
     for (int w = 0; w < 4; ++w) words[4 * i + w] = block.word[w];
   }
@@ -74,6 +86,16 @@ __device__ inline bool is_key(AttentionDims d, const Flag* padding, Index b, Ind
   return j < d.time && !(padding && padding[b * d.time + j]);
 }
 
+/// A bit for each of the thread's keys from, from + 16, .. that counts.
+template <int kCount>
+__device__ unsigned keys_of_thread(AttentionDims d, const Flag* padding, Index b, int from) {
+  unsigned bits = 0;
+#pragma unroll
+  for (int c = 0; c < kCount; ++c)
+    bits |= static_cast<unsigned>(is_key(d, padding, b, from + c * kTileSide + static_cast<int>(threadIdx.x))) << c;
+  return bits;
+}
+
 /// Block i: query tile i % tiles of segment and head i / tiles.
 template <class T, int kWidth>
 __global__ __launch_bounds__(kTileThreads, 2) void attention_forward_kernel(AttentionDims d, Index tiles, T factor, T* y,
@@ -86,34 +108,35 @@ __global__ __launch_bounds__(kTileThreads, 2) void attention_forward_kernel(Atte
   T* const keys = queries + Tile::kQueries * Tile::kStride;  // [keys, width]
   T* const scores = keys;                                    // [queries, keys], when the keys have been used
   T* const values = keys + kKeyOrScoreNumbers<Tile>;         // [keys, width]
-  const Index i = blockIdx.x / tiles, b = i / d.heads, stride = d.heads * d.head_width;
-  const Index first = blockIdx.x % tiles * Tile::kQueries, segment = b * d.time * stride + i % d.heads * d.head_width;
-  load_tile<Tile::kQueries, kWidth, Tile::kStride>(queries, q + segment + first * stride, stride, d.time - first, d.head_width);
+  // int: half the registers of an Index
+  const int time = static_cast<int>(d.time), head_width = static_cast<int>(d.head_width), heads = static_cast<int>(d.heads);
+  const int i = static_cast<int>(blockIdx.x / tiles), b = i / heads, stride = heads * head_width;
+  const int first = static_cast<int>(blockIdx.x % tiles) * Tile::kQueries;
+  const Index segment = b * d.time * stride + i % heads * head_width;
+  load_tile<Tile::kQueries, kWidth, Tile::kStride>(queries, q + segment + first * stride, stride, time - first, head_width);
 
   T most[Tile::kRows], total[Tile::kRows] = {}, o[Tile::kRows][Own::kCount] = {};
 #pragma unroll
   for (int r = 0; r < Tile::kRows; ++r) most[r] = T(-HUGE_VAL);
-  for (Index from = 0; from < d.time; from += Tile::kKeys) {
-    const Index at = segment + from * stride, count = d.time - from;
+  for (int from = 0; from < time; from += Tile::kKeys) {
+    const Index at = segment + from * stride;
     __syncthreads();  // the tiles before have been used
-    load_tile<Tile::kKeys, kWidth, Tile::kStride>(keys, k + at, stride, count, d.head_width);
+    load_tile<Tile::kKeys, kWidth, Tile::kStride>(keys, k + at, stride, time - from, head_width);
     commit_copies();
-    load_tile<Tile::kKeys, kWidth, Tile::kStride>(values, v + at, stride, count, d.head_width);
+    load_tile<Tile::kKeys, kWidth, Tile::kStride>(values, v + at, stride, time - from, head_width);
     commit_copies();
     await_copies<1>();
     __syncthreads();
     T s[Tile::kRows][Tile::kKeysPerThread] = {};
     multiply_rows<kWidth, Tile::kStride, Tile::kStride>(s, queries, keys);
-    bool counts[Tile::kKeysPerThread];
-#pragma unroll
-    for (int c = 0; c < Tile::kKeysPerThread; ++c) counts[c] = is_key(d, padding, b, from + c * kTileSide + threadIdx.x);
+    const unsigned counts = keys_of_thread<Tile::kKeysPerThread>(d, padding, b, from);
     __syncthreads();  // scores take the place of keys
 #pragma unroll
     for (int r = 0; r < Tile::kRows; ++r) {
       T largest = most[r];
 #pragma unroll
       for (int c = 0; c < Tile::kKeysPerThread; ++c) {
-        s[r][c] = counts[c] ? s[r][c] * factor : T(-HUGE_VAL);
+        s[r][c] = counts >> c & 1u ? s[r][c] * factor : T(-HUGE_VAL);
         largest = s[r][c] > largest ? s[r][c] : largest;
       }
       largest = row_threads_max(largest);
@@ -143,27 +166,27 @@ __global__ __launch_bounds__(kTileThreads, 2) void attention_forward_kernel(Atte
     __syncthreads();
     multiply_columns<Tile::kKeys, kWidth, Tile::kScoreStride, Tile::kStride>(o, scores, values);
   }
-  const bool packed = can_pack(y + segment, stride, d.head_width);
+  const bool packed = can_pack(y + segment, stride, head_width);
 #pragma unroll
   for (int r = 0; r < Tile::kRows; ++r) {
-    const Index row = first + r * kTileSide + threadIdx.y;
+    const int row = first + r * kTileSide + static_cast<int>(threadIdx.y);
     const T sum = row_threads_sum(total[r]);
-    if (row >= d.time) continue;
+    if (row >= time) continue;
     const bool any = most[r] != T(-HUGE_VAL);
     if (threadIdx.x == 0) logsum[i * d.time + row] = any || sum != sum ? most[r] + std::log(sum) : T(0);
     const T inverse = any || sum != sum ? T(1) / sum : T(1);  // without a key all is 0
 #pragma unroll
     for (int c = 0; c < Own::kCount; ++c) o[r][c] *= inverse;
-    Own::deliver(y + segment + row * stride, false, o[r], d.head_width, packed);
+    Own::deliver(y + segment + row * stride, false, o[r], head_width, packed);
   }
 }
 
 /// Block i: segment and head i. delta [B, H, T]: working memory.
-template <class T, int kWidth>
-__global__ __launch_bounds__(kTileThreads, sizeof(T) == 4 && kWidth <= 64 ? 2 : 1) void attention_backward_kernel(
-    AttentionDims d, T factor, Grad<T> dq, Grad<T> dk, Grad<T> dv, T* delta, const T* dy, const T* y, const T* logsum,
-    const T* q, const T* k, const T* v, const Flag* padding, Dropout dropout) {
-  using Tile = BackwardTile<T, kWidth>;
+template <class T, int kWidth, class Tile>
+__global__ __launch_bounds__(kTileThreads, 1) void attention_backward_kernel(AttentionDims d, T factor, Grad<T> dq, Grad<T> dk,
+                                                                             Grad<T> dv, T* delta, const T* dy, const T* y,
+                                                                             const T* logsum, const T* q, const T* k,
+                                                                             const T* v, const Flag* padding, Dropout dropout) {
   using Own = Columns<T, kWidth>;
   extern __shared__ __align__(16) unsigned char memory[];
   T* const keys = reinterpret_cast<T*>(memory);                     // [keys, width]
@@ -181,9 +204,7 @@ __global__ __launch_bounds__(kTileThreads, sizeof(T) == 4 && kWidth <= 64 ? 2 : 
     load_tile<Tile::kKeys, kWidth, Tile::kStride>(keys, k + at, stride, time - from, head_width);
     load_tile<Tile::kKeys, kWidth, Tile::kStride>(values, v + at, stride, time - from, head_width);
     commit_copies();
-    bool counts[Tile::kKeysPerThread];
-#pragma unroll
-    for (int c = 0; c < Tile::kKeysPerThread; ++c) counts[c] = is_key(d, padding, b, from + c * kTileSide + threadIdx.x);
+    const unsigned counts = keys_of_thread<Tile::kKeysPerThread>(d, padding, b, from);
     T own_dk[Tile::kKeysPerThread][Own::kCount] = {}, own_dv[Tile::kKeysPerThread][Own::kCount] = {};
     for (int first = 0; first < time; first += Tile::kQueries) {
       const Index here = segment + first * stride;
@@ -223,7 +244,7 @@ __global__ __launch_bounds__(kTileThreads, sizeof(T) == 4 && kWidth <= 64 ? 2 : 
 #pragma unroll
         for (int c = 0; c < Tile::kKeysPerThread; ++c) {
           const int place = own * Tile::kScoreStride + c * kTileSide + threadIdx.x;
-          const T p = is_row ? std::exp((counts[c] ? scores[place] * factor : T(-HUGE_VAL)) - shift) : T(0);
+          const T p = is_row ? std::exp((counts >> c & 1u ? scores[place] * factor : T(-HUGE_VAL)) - shift) : T(0);
           const T m = dropout.p != 0 ? factors[c] : T(1);
           scores[place] = p * m;
           dscores[place] = p * (dscores[place] * m - along) * factor;
@@ -338,11 +359,20 @@ void attention_backward(const Exec& exec, AttentionDims d, Grad<T> dq, Grad<T> d
   if (!dq && !dk && !dv) return;
   const WorkspaceOf<T> delta(exec, d.batch * d.heads * d.time);
   with_width(d, [&](auto width) {
+    const auto run = [&]<class Tile>(Tile*) {
+      launch(exec, "attention_backward", attention_backward_kernel<T, width, Tile>,
+             {.x = d.batch * d.heads, .threads = kTileSide, .rows = kTileSide, .shared = kBackwardNumbers<Tile> * sizeof(T)}, d,
+             score_factor<T>(d), dq, dk, dv, delta.data(), dy, y, logsum, q, k, v, padding, dropout);
+    };
     using Tile = BackwardTile<T, width>;
-    const std::size_t numbers = 2 * (Tile::kKeys + Tile::kQueries) * Tile::kStride + 2 * Tile::kQueries * Tile::kScoreStride;
-    launch(exec, "attention_backward", attention_backward_kernel<T, width>,
-           {.x = d.batch * d.heads, .threads = kTileSide, .rows = kTileSide, .shared = numbers * sizeof(T)}, d,
-           score_factor<T>(d), dq, dk, dv, delta.data(), dy, y, logsum, q, k, v, padding, dropout);
+    if constexpr (sizeof(T) == 4 && width <= 64) {
+      using Whole = WholeTile<T, width>;
+      int most = 0;
+      check(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, exec.index), "shared memory of a block");
+      if (d.time > Tile::kKeys && kBackwardNumbers<Whole> * sizeof(T) <= static_cast<std::size_t>(most))
+        return run(static_cast<Whole*>(nullptr));
+    }
+    run(static_cast<Tile*>(nullptr));
   });
 }
 

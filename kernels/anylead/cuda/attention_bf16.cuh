@@ -54,10 +54,12 @@ struct KeepBits {
   __device__ void draw(int thread, const Dropout& dropout, int rows) const {
     // as far as the last row's last 32 bits, and the word behind them
     const int groups = whole ? static_cast<int>((first % 64 + (rows - 1) * time + kMaskKeys + 95) / 64) : rows * kGroups + 1;
+    RandomStream stream = dropout.stream;
     for (int i = thread; i < (groups + 1) / 2 * 32; i += kThreads) {  // a warp draws two groups
+      asm volatile("" : "+l"(stream.seed));  // or the keys of all rounds wait in registers throughout the kernel
       const int group = i / 16;
       const std::uint64_t from = whole ? first / 64 + group : (first + group / kGroups * time) / 64 + group % kGroups;
-      const PhiloxBlock block = dropout.stream.block(from * 16 + i % 16);
+      const PhiloxBlock block = stream.block(from * 16 + i % 16);
       unsigned kept[4];
 #pragma unroll
       for (int w = 0; w < 4; ++w) kept[w] = __ballot_sync(0xFFFFFFFFu, dropout.factor_of(block.word[w]) != 0.f);
@@ -225,8 +227,8 @@ __global__ __launch_bounds__(32 * kHalfBackwardWarps<kWidth>) void attention_bac
   unsigned* const bits = reinterpret_cast<unsigned*>(deltas + kHalfBackwardQueries);
   const int thread = threadIdx.x, warp = thread / 32, lane = thread % 32, g = lane / 4, t = lane % 4;
   const int time = static_cast<int>(d.time), width = static_cast<int>(d.head_width);
-  const Index i = blockIdx.x, b = i / d.heads, stride = d.heads * d.head_width;
-  const Index segment = b * d.time * stride + i % d.heads * d.head_width;
+  const int i = static_cast<int>(blockIdx.x), heads = static_cast<int>(d.heads), b = i / heads, stride = heads * width;
+  const Index segment = b * d.time * stride + i % heads * width;
   const float scale = factor * kLog2E, kept = dropout.p != 0 ? 1.f / (1.f - dropout.p) : 1.f;
   const auto load = [&](int first) {
     const int stage = first / kHalfBackwardQueries % 2 * kQueryTile;
@@ -271,7 +273,7 @@ __global__ __launch_bounds__(32 * kHalfBackwardWarps<kWidth>) void attention_bac
 #pragma unroll 1        // registers
       for (int n = 0; n < kHalfBackwardQueries; n += 16) {
         float s[2][4] = {}, dp[2][4] = {};
-#pragma unroll 2
+#pragma unroll(kWidth > 64 ? 1 : 2)
         for (int c = 0; c < kWidth; c += 16) {
           const FragmentA key = load_a<false>(keys + warp * 16 * kStride + c, kStride);
           const FragmentB query = load_b<false>(query_tile + n * kStride + c, kStride);
@@ -319,7 +321,7 @@ __global__ __launch_bounds__(32 * kHalfBackwardWarps<kWidth>) void attention_bac
       for (int part = warp; part < kHalfBackwardQueries / 16 * kParts; part += kWarps) {
         const int m = part / kParts * 16, c = part % kParts * 16;
         float own[2][4] = {};
-#pragma unroll
+#pragma unroll 1  // registers
         for (int j = 0; j < kKeys; j += 16) {
           const FragmentA a = load_a<true>(scores + j * kScoreStride + m, kScoreStride);
           const FragmentB f = load_b<true>(keys + j * kStride + c, kStride);

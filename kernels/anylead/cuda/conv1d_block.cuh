@@ -8,14 +8,16 @@
 // (a frame over channels): a warp per frame. Backward, group: a block has 32 channels of one segment, 16 threads deep in time;
 // u is kept in dz between its two passes. Backward, layer: a block has 32 frames; its warps take frames for u and their means,
 // then its threads columns for dz and the block's part of dw, db. Parts [.., 2, K] are added up by column sums. Bound:
-// bandwidth around the products.
+// bandwidth around the products. A first block in float has kernels of its own (conv1d_first.cuh).
 //
-// Traffic, 24 segments, 12 leads of 2500 samples, 256 channels, in units of the fewest bytes: memory 1.02 forward, 1.33
-// backward (u is kept in dz rather than computed twice: the exponentials cost as much time as the bytes); asked for 1.1
-// and 2.0.
+// Traffic of the norm's passes, 24 segments, 12 leads of 2500 samples, 256 channels, in units of their fewest bytes: memory 1.02
+// forward, 1.33 backward (u is kept in dz rather than computed twice: the exponentials cost as much time as the bytes); asked
+// for 1.1 and 2.0.
 #pragma once
 
 #include <anylead/core/scalar_math.hpp>
+#include <anylead/cuda/conv1d_first.cuh>
+#include <anylead/cuda/gelu_columns.cuh>
 #include <anylead/cuda/launch.cuh>
 #include <anylead/cuda/launchers.hpp>
 #include <anylead/cuda/moments.cuh>
@@ -32,13 +34,6 @@ constexpr int kForwardFrames = 256;   // frames of a forward block
 constexpr int kBackwardDepth = 16;    // frames of a backward block at a time
 constexpr int kFrameRows = 32;        // frames of a layer norm's backward block
 constexpr int kFrameWarps = 8;
-
-/// What a norm reads: z [B, T', K], statistics per channel [B, K] or frame [B, T'], weight and bias [K].
-template <class T>
-struct NormedFrames {
-  const T* z;
-  const sum_t<T>*mean, *rstd, *weight, *bias;
-};
 
 /// Block (i, j, b): frames 256 i .., channels 32 j .. of segment b. tile_mean, tile_squares [B, tiles, K] of tile_rows frames.
 template <class T, class A>
@@ -221,8 +216,14 @@ void run_block_backward(const Exec& exec, const Conv1dDims& d, BlockNorm norm, G
                         const A* norm_weight, const A* norm_bias, const A* mean, const A* rstd) {
   const RowDims rows = {d.batch * d.out_time(), d.out};
   const NormedFrames<T> in = {z, mean, rstd, norm_weight, norm_bias};
+  if constexpr (std::is_same_v<T, float>)
+    if (norm == BlockNorm::group && !dx && fits_first_block(d)) {
+      first_block_backward(exec, d, {dweight, dbias, dnorm_weight, dnorm_bias}, dy, x, in);
+      return;
+    }
   if (norm == BlockNorm::none) {
-    gelu_backward(exec, rows.rows * rows.cols, Grad<T>{dz, GradMode::overwrite}, dy, z);
+    gelu_backward_sums(exec, rows, dz, dbias, dy, z);
+    dbias = {};
   } else {
     const bool group = norm == BlockNorm::group;
     const Index parts = group ? d.batch : pieces(rows.rows, kFrameRows);

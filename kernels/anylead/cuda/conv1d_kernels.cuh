@@ -9,15 +9,15 @@
 // its order. dw is summed over stretches of rows by a block each, [stretches, K, L, C/G], then over the stretches: the same
 // bits in every run.
 //
-// Mapping: a block computes a tile of one group and residue, 128 x 128, or 64 x 64 where that gives too few blocks or columns,
-// in plain arithmetic (tile_product.cuh; double always 64 x 64) or on tensor cores (tile_mma.cuh). Blocks that share rows of x
-// follow each other. Bound: FMA or tensor cores for some hundred terms, else the stores of the result.
+// Mapping: a block computes a tile of one group and residue, in plain arithmetic (tile_product.cuh; double always 64 x 64) or on
+// tensor cores (tile_mma.cuh): 128 x 256, 128 x 128 or 64 x 64, the largest of which there are enough (with_tile). Blocks that
+// share rows of x follow each other. Bound: FMA or tensor cores for some hundred terms, else the stores of the result.
 //
-// Traffic, 24 segments, 1250 frames, 256 channels to 256, kernel and stride 2, in units of the fewest bytes: memory 1.00
-// forward and dx (packing the weights: 0.02 more), 1.16 dw (its stretches; bf16, whose sums stay float, 1.31). Asked for, from
-// L2 too: 2.5 forward and 3.3 dx, since both halves of the result's channels read all rows and every 128 rows read the
-// weights, 2.8 dw. A larger tile would not fit the registers. Sectors are used whole, shared memory at 1.00 of the ideal; no
-// registers spilled.
+// Traffic, 24 segments, 1250 frames, 256 channels to 256, kernel and stride 2, in units of the fewest bytes of forward: memory
+// 1.02, asked for, from L2 too, 2.01: rows once, weights for every 128 rows. Of backward, whose three passes read dz twice:
+// memory 1.81, 0.32 of it stretches of dw (bf16, whose sums stay float, 2.10), asked for 3.1 (3.4). Rows and columns of 128 x 256
+// sums come 1.5 times as often as those of 256 x 256, which would fill all registers of a processor. Sectors are used whole,
+// shared memory at 1.00 of the ideal; no registers spilled.
 #pragma once
 
 #include <anylead/core/scalar_math.hpp>
@@ -32,65 +32,112 @@
 namespace anylead::cuda_ops {
 namespace {
 
-constexpr int kTurnThreads = 128;
-constexpr int kTurnChannels = 64, kTurnTaps = 32;  // of a tile
-constexpr Index kEnoughBlocks = 108;               // large tiles pay where every processor of a GPU of 2020 has one
-constexpr Index kStretchRows = 1024;               // least stretch of a weight gradient
-constexpr Index kStretchBlocks = 256;              // stretches are added until there are so many blocks
+constexpr int kTurnThreads = 256;
+constexpr int kTurnNumbers = 2048;    // of a tile, which has all taps of all channels of some outputs where they fit
+constexpr int kTurnTaps = 32;         // of a tile, at most
+constexpr Index kEnoughBlocks = 108;  // large tiles pay where every processor of a GPU of 2020 has one
+constexpr Index kStretchRows = 512;   // least stretch of a weight gradient
 
-/// A tile of channels and taps of one output channel, blockIdx.x.
-struct TurnTile {
-  Index out;
-  int channel, channels, tap, taps;
+/// Sizes of a tile of weights: outputs, channels, taps.
+struct TurnSizes {
+  int outs, channels, taps;
+
+  explicit TurnSizes(const Conv1dDims& d) {
+    const Index group = d.in / d.groups;
+    taps = static_cast<int>(d.taps < kTurnTaps ? d.taps : kTurnTaps);
+    const Index fitting = taps > 0 ? kTurnNumbers / taps : 1;
+    channels = static_cast<int>(group < fitting ? group : fitting);
+    const Index whole = group * d.taps;
+    outs = whole > 0 && whole <= kTurnNumbers ? static_cast<int>(kTurnNumbers / whole) : 1;
+  }
 };
 
-__device__ inline TurnTile turn_tile(const Conv1dDims& d) {
-  const int group = static_cast<int>(d.in / d.groups), length = static_cast<int>(d.taps);
-  const int c = static_cast<int>(blockIdx.y) * kTurnChannels, l = static_cast<int>(blockIdx.z) * kTurnTaps;
-  return {blockIdx.x, c, group - c < kTurnChannels ? group - c : kTurnChannels, l,
-          length - l < kTurnTaps ? length - l : kTurnTaps};
-}
+/// A tile: calls of for_weights go through it as it lies in [K, C/G, L], those of for_packed as in [K, L, C/G]: f(its place in
+/// that array, its place in shared memory). There it lies as in [K, C/G, L] with a number of room after every 32: neighbours in
+/// either order are in different banks, or nearly so.
+class TurnTile {
+ public:
+  static constexpr int kShared = kTurnNumbers + kTurnNumbers / 32;
 
-inline Grid turn_grid(const Conv1dDims& d) {
-  return {.x = d.out, .y = pieces(d.in / d.groups, kTurnChannels), .z = pieces(d.taps, kTurnTaps), .threads = kTurnThreads};
+  __device__ TurnTile(const Conv1dDims& d, const TurnSizes& sizes) : group_(d.in / d.groups), length_(d.taps) {
+    out_ = Index{blockIdx.x} * sizes.outs;
+    channel_ = Index{blockIdx.y} * sizes.channels;
+    tap_ = Index{blockIdx.z} * sizes.taps;
+    outs_ = least(d.out - out_, sizes.outs);
+    channels_ = least(group_ - channel_, sizes.channels);
+    taps_ = least(length_ - tap_, sizes.taps);
+  }
+
+  template <class F>
+  __device__ void for_weights(F&& f) const {
+    for (int i = threadIdx.x; i < outs_ * channels_ * taps_; i += kTurnThreads) {
+      const int l = i % taps_, c = i / taps_ % channels_, k = i / (taps_ * channels_);
+      f(((out_ + k) * group_ + channel_ + c) * length_ + tap_ + l, i + i / 32);
+    }
+  }
+
+  template <class F>
+  __device__ void for_packed(F&& f) const {
+    for (int i = threadIdx.x; i < outs_ * channels_ * taps_; i += kTurnThreads) {
+      const int c = i % channels_, l = i / channels_ % taps_, k = i / (channels_ * taps_),
+                own = (k * channels_ + c) * taps_ + l;
+      f(((out_ + k) * length_ + tap_ + l) * group_ + channel_ + c, own + own / 32);
+    }
+  }
+
+ private:
+  __device__ static int least(Index left, int size) { return left < size ? static_cast<int>(left) : size; }
+
+  Index group_, length_, out_, channel_, tap_;
+  int outs_, channels_, taps_;
+};
+
+inline Grid turn_grid(const Conv1dDims& d, const TurnSizes& sizes) {
+  return {.x = pieces(d.out, sizes.outs),
+          .y = pieces(d.in / d.groups, sizes.channels > 0 ? sizes.channels : 1),
+          .z = pieces(d.taps, sizes.taps > 0 ? sizes.taps : 1),
+          .threads = kTurnThreads};
 }
 
 /// packed [K, L, C/G] = weight [K, C/G, L]
 template <class T>
-__global__ __launch_bounds__(kTurnThreads) void pack_taps_kernel(Conv1dDims d, T* packed, const sum_t<T>* weight) {
-  __shared__ sum_t<T> tile[kTurnTaps][kTurnChannels + 1];
-  const TurnTile at = turn_tile(d);
-  const Index group = d.in / d.groups;
-  for (int i = threadIdx.x; i < at.channels * at.taps; i += kTurnThreads) {
-    const int c = i / at.taps, l = i % at.taps;
-    tile[l][c] = weight[(at.out * group + at.channel + c) * d.taps + at.tap + l];
-  }
+__global__ __launch_bounds__(kTurnThreads) void pack_taps_kernel(Conv1dDims d, TurnSizes sizes, T* packed,
+                                                                 const sum_t<T>* weight) {
+  __shared__ sum_t<T> turned[TurnTile::kShared];
+  const TurnTile tile(d, sizes);
+  tile.for_weights([&](Index from, int at) { turned[at] = weight[from]; });
   __syncthreads();
-  for (int i = threadIdx.x; i < at.channels * at.taps; i += kTurnThreads) {
-    const int l = i / at.channels, c = i % at.channels;
-    packed[(at.out * d.taps + at.tap + l) * group + at.channel + c] = T(tile[l][c]);
-  }
+  tile.for_packed([&](Index to, int at) { packed[to] = T(turned[at]); });
 }
 
 /// dweight [K, C/G, L] = sum over the stretches of partial [stretches, K, L, C/G]
 template <class T>
-__global__ __launch_bounds__(kTurnThreads) void unpack_taps_kernel(Conv1dDims d, Index stretches, Grad<T> dweight,
-                                                                   const T* partial) {
-  __shared__ T tile[kTurnTaps][kTurnChannels + 1];
-  const TurnTile at = turn_tile(d);
-  const Index group = d.in / d.groups, n = d.out * d.taps * group;
-  for (int i = threadIdx.x; i < at.channels * at.taps; i += kTurnThreads) {
-    const int l = i / at.channels, c = i % at.channels;
-    const T* from = partial + (at.out * d.taps + at.tap + l) * group + at.channel + c;
+__global__ __launch_bounds__(kTurnThreads) void unpack_taps_kernel(Conv1dDims d, TurnSizes sizes, Index stretches,
+                                                                   Grad<T> dweight, const T* partial) {
+  __shared__ T turned[TurnTile::kShared];
+  const TurnTile tile(d, sizes);
+  const Index n = d.out * d.taps * (d.in / d.groups);
+  tile.for_packed([&](Index from, int at) {
     T sum = 0;
-    for (Index s = 0; s < stretches; ++s) sum += from[s * n];
-    tile[l][c] = sum;
-  }
+#pragma unroll 4
+    for (Index s = 0; s < stretches; ++s) sum += partial[s * n + from];
+    turned[at] = sum;
+  });
   __syncthreads();
-  for (int i = threadIdx.x; i < at.channels * at.taps; i += kTurnThreads) {
-    const int c = i / at.taps, l = i % at.taps;
-    deliver(dweight, (at.out * group + at.channel + c) * d.taps + at.tap + l, tile[l][c]);
-  }
+  tile.for_weights([&](Index to, int at) { deliver(dweight, to, turned[at]); });
+}
+
+/// The shared memory of a launch.
+template <class S>
+__device__ S& own_shared() {
+  extern __shared__ __align__(16) unsigned char memory[];
+  return *reinterpret_cast<S*>(memory);
+}
+
+/// Blocks of a product.
+template <class P>
+Grid product_grid(Index x, Index y, Index z = 1) {
+  return {.x = x, .y = y, .z = z, .threads = P::kThreads, .shared = sizeof(typename P::Shared)};
 }
 
 /// What the forward product leaves behind.
@@ -105,24 +152,23 @@ struct Conv1dOutput {
 
 /// Block (i, g): tile i / col_tiles of the rows, tile i % col_tiles of the group's output channels.
 template <class P, class T, class A>
-__global__ __launch_bounds__(kProductThreads, P::kBlocks) void conv1d_forward_kernel(Conv1dDims d, Conv1dOutput<T> out,
-                                                                                     const __grid_constant__ Frames<T> frames,
-                                                                                     const __grid_constant__ Frames<T> taps,
-                                                                                     const A* bias) {
-  __shared__ typename P::Shared shared;
-  constexpr int kSide = P::kSide;
-  const int g = static_cast<int>(blockIdx.y), width = taps.rows, col_tiles = (width + kSide - 1) / kSide;
-  const int col = static_cast<int>(blockIdx.x % col_tiles) * kSide;
-  const Index tile = blockIdx.x / col_tiles, tiles = (out.tiled_rows + kSide - 1) / kSide;
-  const Index first = tile / tiles * out.tiled_rows + tile % tiles * kSide;
+__global__ __launch_bounds__(P::kThreads, P::kBlocks) void conv1d_forward_kernel(Conv1dDims d, Conv1dOutput<T> out,
+                                                                                 const __grid_constant__ Frames<T> frames,
+                                                                                 const __grid_constant__ Frames<T> taps,
+                                                                                 const A* bias) {
+  auto& shared = own_shared<typename P::Shared>();
+  const int g = static_cast<int>(blockIdx.y), width = taps.rows, col_tiles = (width + P::kCols - 1) / P::kCols;
+  const int col = static_cast<int>(blockIdx.x % col_tiles) * P::kCols;
+  const Index tile = blockIdx.x / col_tiles, tiles = (out.tiled_rows + P::kRows - 1) / P::kRows;
+  const Index first = tile / tiles * out.tiled_rows + tile % tiles * P::kRows;
   const Index left = (tile / tiles + 1) * out.tiled_rows - first;
-  const int rows = static_cast<int>(left < kSide ? left : kSide);
+  const int rows = static_cast<int>(left < P::kRows ? left : P::kRows);
 
   P product;
   product.multiply(shared, frames.columns(), typename P::Rows(frames, g, first, first + rows),
                    typename P::PlainRows(taps, g, col));
 
-  const int own = col + static_cast<int>(threadIdx.x % kSide), k = g * width + own;
+  const int own = col + static_cast<int>(threadIdx.x % P::kCols), k = g * width + own;
   const bool used = own < width;
   const A b = used && bias ? bias[k] : A(0);
   ShiftedSums<A> sums;
@@ -136,12 +182,12 @@ __global__ __launch_bounds__(kProductThreads, P::kBlocks) void conv1d_forward_ke
   });
   if (!out.mean) return;
   Moments<A>* parts = reinterpret_cast<Moments<A>*>(&shared);
-  static_assert(sizeof shared >= kProductThreads * sizeof(Moments<A>));
+  static_assert(sizeof shared >= P::kThreads * sizeof(Moments<A>));
   __syncthreads();
   Moments<A> moments = parts[threadIdx.x] = sums.moments();
   __syncthreads();
-  if (threadIdx.x >= kSide || !used) return;
-  for (int i = kSide; i < kProductThreads; i += kSide) moments.add(parts[threadIdx.x + i]);
+  if (threadIdx.x >= P::kCols || !used) return;
+  for (int i = P::kCols; i < P::kThreads; i += P::kCols) moments.add(parts[threadIdx.x + i]);
   out.mean[tile * d.out + k] = moments.mean;
   out.squares[tile * d.out + k] = moments.squares;
 }
@@ -178,25 +224,24 @@ struct PhaseProducts {
 
 /// Block (i, g count + p): a tile of the frames of phase p and the group's input channels.
 template <class P, class T>
-__global__ __launch_bounds__(kProductThreads,
+__global__ __launch_bounds__(P::kThreads,
                              P::kBlocks) void conv1d_backward_input_kernel(const __grid_constant__ Conv1dDims d,
                                                                            const __grid_constant__ PhaseProducts<T> products,
                                                                            Grad<T> dx, const T* dy, const T* packed) {
-  __shared__ typename P::Shared shared;
-  constexpr int kSide = P::kSide;
+  auto& shared = own_shared<typename P::Shared>();
   const int g = static_cast<int>(blockIdx.y) / products.count;
   const auto& [phase, frames, taps] = products.of[static_cast<int>(blockIdx.y) % products.count];
-  const int width = taps.group, col_tiles = (width + kSide - 1) / kSide;
-  const int col = static_cast<int>(blockIdx.x % col_tiles) * kSide;
-  const Index first = Index{blockIdx.x} / col_tiles * kSide;
+  const int width = taps.group, col_tiles = (width + P::kCols - 1) / P::kCols;
+  const int col = static_cast<int>(blockIdx.x % col_tiles) * P::kCols;
+  const Index first = Index{blockIdx.x} / col_tiles * P::kRows;
   if (first >= frames.count) return;
-  const int rows = static_cast<int>(frames.count - first < kSide ? frames.count - first : kSide);
+  const int rows = static_cast<int>(frames.count - first < P::kRows ? frames.count - first : P::kRows);
 
   P product;
   product.multiply(shared, frames.columns(), typename P::Rows(frames, g, first, first + rows),
                    typename P::Columns(taps, g, col, 0, taps.count));
 
-  const int c = col + static_cast<int>(threadIdx.x % kSide);
+  const int c = col + static_cast<int>(threadIdx.x % P::kCols);
   const Index first_segment = first / phase.frames;
   const int first_row = static_cast<int>(first - first_segment * phase.frames);
   const auto deliver_row = [&](int row, auto&& value) {
@@ -206,7 +251,8 @@ __global__ __launch_bounds__(kProductThreads,
     value(q, b, frame, (b * d.time + frame) * d.in + g * width + c);
   };
   // A zero that stands for a row of dy that does not exist may have met a weight that is not finite: such sums are done again.
-  constexpr int kStep = kProductThreads / kSide;
+  constexpr int kStep = P::kThreads / P::kCols;
+  static_assert(P::kRows / kStep <= 64);
   std::uint64_t again = 0;
   product.for_each(shared, [&](int row, int, sum_t<T> v) {
     if (c >= width || row >= rows) return;
@@ -218,7 +264,7 @@ __global__ __launch_bounds__(kProductThreads,
         again |= std::uint64_t{1} << row / kStep;
     });
   });
-  for (int row = static_cast<int>(threadIdx.x) / kSide; again != 0; row += kStep, again >>= 1)
+  for (int row = static_cast<int>(threadIdx.x) / P::kCols; again != 0; row += kStep, again >>= 1)
     if (again & 1)
       deliver_row(row,
                   [&](int, Index b, int frame, Index i) { deliver(dx, i, input_gradient(d, dy, packed, g, b, frame, c)); });
@@ -226,19 +272,19 @@ __global__ __launch_bounds__(kProductThreads,
 
 /// Block (i, g, s): a tile of partial [stretches, K, L, C/G], from rows s stretch .. of dy and x.
 template <class P, class T>
-__global__ __launch_bounds__(kProductThreads,
+__global__ __launch_bounds__(P::kThreads,
                              P::kBlocks) void conv1d_backward_weight_kernel(Conv1dDims d, Index stretch, sum_t<T>* partial,
                                                                             const __grid_constant__ Frames<T> gradients,
                                                                             const __grid_constant__ Frames<T> frames) {
-  __shared__ typename P::Shared shared;
-  constexpr int kSide = P::kSide;
+  auto& shared = own_shared<typename P::Shared>();
   const int g = static_cast<int>(blockIdx.y), width = gradients.group;
-  const int columns = frames.columns(), col_tiles = (columns + kSide - 1) / kSide;
-  const int row = static_cast<int>(blockIdx.x / col_tiles) * kSide, col = static_cast<int>(blockIdx.x % col_tiles) * kSide;
+  const int columns = frames.columns(), col_tiles = (columns + P::kCols - 1) / P::kCols;
+  const int row = static_cast<int>(blockIdx.x / col_tiles) * P::kRows,
+            col = static_cast<int>(blockIdx.x % col_tiles) * P::kCols;
   const Index begin = blockIdx.z * stretch, end = begin + stretch < frames.count ? begin + stretch : frames.count;
 
   P product;
-  product.multiply(shared, static_cast<int>(end - begin), typename P::Columns(gradients, g, row, begin, end),
+  product.multiply(shared, static_cast<int>(end - begin), typename P::RowColumns(gradients, g, row, begin, end),
                    typename P::Columns(frames, g, col, begin, end));
 
   sum_t<T>* to = partial + (blockIdx.z * d.out + g * width) * columns;
@@ -253,18 +299,24 @@ struct Use {
   using Tile = P;
 };
 
-/// Calls f(Use<tile>) with the tile for a result of so many rows and columns, times `others`, from these operands.
+/// Calls f(Use<tile>) with the tile for a result of so many rows and columns, times `others`, from these operands: the largest
+/// that still gives kEnoughBlocks, and is not twice as wide as the result.
 template <class T, class F>
 void with_tile(Index rows, Index cols, Index others, const Frames<T>& a, const Frames<T>& b, F&& f) {
-  const bool large = cols > 64 && pieces(rows, 128) * pieces(cols, 128) * others >= kEnoughBlocks;
+  const auto pays = [&](Index r, Index c) {
+    return 2 * cols > c && pieces(rows, r) * pieces(cols, c) * others >= kEnoughBlocks;
+  };
   if constexpr (std::is_same_v<T, bf16>) {
-    if (!in_wide_words(a) || !in_wide_words(b)) return f(Use<MmaTile<64, false>>{});
-    if (large) return f(Use<MmaTile<128, true>>{});
-    f(Use<MmaTile<64, true>>{});
+    if (!in_wide_words(a) || !in_wide_words(b)) return f(Use<MmaTile<64, 64, false>>{});
+    if (pays(128, 256)) return f(Use<MmaTile<128, 256, true>>{});
+    if (pays(128, 128)) return f(Use<MmaTile<128, 128, true>>{});
+    f(Use<MmaTile<64, 64, true>>{});
   } else {
-    if constexpr (sizeof(T) == 4)
-      if (large) return f(Use<PlainTile<T, 128>>{});
-    f(Use<PlainTile<T, 64>>{});
+    if constexpr (sizeof(T) == 4) {
+      if (pays(128, 256)) return f(Use<PlainTile<T, 128, 256>>{});
+      if (pays(128, 128)) return f(Use<PlainTile<T, 128, 128>>{});
+    }
+    f(Use<PlainTile<T, 64, 64>>{});
   }
 }
 
@@ -274,8 +326,8 @@ class PackedTaps {
  public:
   PackedTaps(const Exec& exec, const Conv1dDims& d, const sum_t<T>* weight)
       : memory_(exec, same(d) ? 0 : d.out * d.taps * (d.in / d.groups)), data_(memory_.data()) {
-    if (!same(d))
-      launch(exec, "pack_taps", pack_taps_kernel<T>, turn_grid(d), d, memory_.data(), weight);
+    if (const TurnSizes sizes(d); !same(d))
+      launch(exec, "pack_taps", pack_taps_kernel<T>, turn_grid(d, sizes), d, sizes, memory_.data(), weight);
     else if constexpr (std::is_same_v<T, sum_t<T>>)
       data_ = weight;
   }
@@ -296,16 +348,15 @@ Index run_conv1d_forward(const Exec& exec, const Conv1dDims& d, T* z, T* activat
   if (rows * width == 0) return 1;
   const PackedTaps<T> packed(exec, d, weight);
   const Frames<T> frames = input_frames(d, x), taps = plain_matrix(packed.data(), width, columns, columns, width * columns);
-  Index side = 0;
+  Index tile_rows = 0;
   with_tile<T>(rows, width, d.groups, frames, taps, [&](auto use) {
     using P = typename decltype(use)::Tile;
-    side = P::kSide;
-    const Index tiled = mean ? d.out_time() : rows, tiles = rows / tiled * pieces(tiled, side);
-    launch(exec, "conv1d_forward", conv1d_forward_kernel<P, T, A>,
-           {.x = tiles * pieces(width, side), .y = d.groups, .threads = kProductThreads}, d,
-           Conv1dOutput<T>{z, activated, tiled, mean, squares}, frames, taps, bias);
+    tile_rows = P::kRows;
+    const Index tiled = mean ? d.out_time() : rows, tiles = rows / tiled * pieces(tiled, tile_rows);
+    launch(exec, "conv1d_forward", conv1d_forward_kernel<P, T, A>, product_grid<P>(tiles * pieces(width, P::kCols), d.groups),
+           d, Conv1dOutput<T>{z, activated, tiled, mean, squares}, frames, taps, bias);
   });
-  return side;
+  return tile_rows;
 }
 
 template <class T, class A>
@@ -327,10 +378,8 @@ void run_conv1d_backward(const Exec& exec, const Conv1dDims& d, Grad<T> dx, Grad
       with_tile<T>(most, group_in, d.groups * products.count, frames, products.of[0].taps, [&](auto use) {
         using P = typename decltype(use)::Tile;
         launch(exec, "conv1d_backward_input", conv1d_backward_input_kernel<P, T>,
-               {.x = pieces(most, P::kSide) * pieces(group_in, P::kSide),
-                .y = d.groups * products.count,
-                .threads = kProductThreads},
-               d, products, dx, dy, packed.data());
+               product_grid<P>(pieces(most, P::kRows) * pieces(group_in, P::kCols), d.groups * products.count), d, products, dx,
+               dy, packed.data());
       });
     }
   }
@@ -339,14 +388,14 @@ void run_conv1d_backward(const Exec& exec, const Conv1dDims& d, Grad<T> dx, Grad
   const Frames<T> gradients = plain_matrix(dy, rows, group_out, d.out, group_out), frames = input_frames(d, x);
   with_tile<T>(group_out, columns, kEnoughBlocks, gradients, frames, [&](auto use) {
     using P = typename decltype(use)::Tile;
-    const Index blocks = pieces(group_out, P::kSide) * pieces(columns, P::kSide), all = blocks * d.groups;
-    const Index most = pieces(rows, kStretchRows), wanted = pieces(kStretchBlocks, all > 0 ? all : 1);
+    const Index blocks = pieces(group_out, P::kRows) * pieces(columns, P::kCols), all = blocks * d.groups;
+    const Index most = pieces(rows, kStretchRows), wanted = pieces(P::kBlocks * kEnoughBlocks, all > 0 ? all : 1);
     const Index stretch = rows > 0 ? pieces(rows, most < wanted ? most : wanted) : 1, stretches = pieces(rows, stretch);
     const WorkspaceOf<A> partial(exec, stretches * d.out * columns);
-    launch(exec, "conv1d_backward_weight", conv1d_backward_weight_kernel<P, T>,
-           {.x = blocks, .y = d.groups, .z = stretches, .threads = kProductThreads}, d, stretch, partial.data(), gradients,
-           frames);
-    launch(exec, "unpack_taps", unpack_taps_kernel<A>, turn_grid(d), d, stretches, dweight, partial.data());
+    launch(exec, "conv1d_backward_weight", conv1d_backward_weight_kernel<P, T>, product_grid<P>(blocks, d.groups, stretches), d,
+           stretch, partial.data(), gradients, frames);
+    const TurnSizes sizes(d);
+    launch(exec, "unpack_taps", unpack_taps_kernel<A>, turn_grid(d, sizes), d, sizes, stretches, dweight, partial.data());
   });
 }
 

@@ -23,6 +23,7 @@
 #include <anylead/core/scalar_math.hpp>
 #include <anylead/cuda/async.cuh>
 #include <anylead/cuda/four.cuh>
+#include <anylead/cuda/gelu_columns.cuh>
 #include <anylead/cuda/launch.cuh>
 #include <anylead/cuda/launchers.hpp>
 #include <anylead/cuda/reduce.cuh>
@@ -323,8 +324,7 @@ void conv_positional_forward(const Exec& exec, Conv1dDims d, T* y, T* z, const T
 template <Real T>
 void conv_positional_backward(const Exec& exec, Conv1dDims d, Grad<T> dx, Grad<T> dweight, Grad<T> dbias, T* dz, const T* dy,
                               const T* x, const T* z, const T* weight) {
-  gelu_backward(exec, d.batch * d.time * d.in, Grad<T>{dz, GradMode::overwrite}, dy, z);
-  column_sums(exec, {d.batch * d.time, d.out}, dbias, Plain<T>{dz, d.out});
+  gelu_backward_sums(exec, {d.batch * d.time, d.out}, dz, dbias, dy, z);
   if (dx && d.batch * d.time * d.in > 0)
     launch(exec, "conv_positional_backward_input", conv_positional_backward_input_kernel<T>, slide_grid(d), slide_dims(d, true),
            dx, dy, dz, weight);

@@ -13,13 +13,15 @@
 // Bound: tensor cores. kWide: groups of channels are whole words of 16 bytes, else numbers are copied one by one.
 //
 // Traffic as in conv_positional.cuh, weights packed: memory 1.00 each (packing moves 28 MB more); asked for, from L2: 5.9
-// forward and dx, 2.3 dw. Shared memory at 1.00 of the ideal. No registers spilled.
+// forward and dx, 2.3 dw. Packing pays: every block reads all weights of its group, and float ones would be twice as many bytes
+// from L2 at any batch, which bound the products already at 24 segments (19 MB each), and be rounded again by each block. Shared memory at 1.00 of the ideal. No registers spilled.
 #pragma once
 
 #include <anylead/core/scalar_math.hpp>
 #include <anylead/cuda/async.cuh>
 #include <anylead/cuda/conv1d_kernels.cuh>
 #include <anylead/cuda/conv_positional.cuh>
+#include <anylead/cuda/gelu_columns.cuh>
 #include <anylead/cuda/launch.cuh>
 #include <anylead/cuda/launchers.hpp>
 #include <anylead/cuda/mma.cuh>
@@ -315,8 +317,7 @@ void conv_positional_forward(const Exec& exec, Conv1dDims d, bf16* y, bf16* z, c
 
 void conv_positional_backward(const Exec& exec, Conv1dDims d, Grad<bf16> dx, Grad<float> dweight, Grad<float> dbias, bf16* dz,
                               const bf16* dy, const bf16* x, const bf16* z, const float* weight) {
-  gelu_backward(exec, d.batch * d.time * d.in, Grad<bf16>{dz, GradMode::overwrite}, dy, z);
-  column_sums<float>(exec, {d.batch * d.time, d.out}, dbias, Widened<bf16>{dz, d.out});
+  gelu_backward_sums(exec, {d.batch * d.time, d.out}, dz, dbias, dy, z);
   const bool wide = in_wide_words(d, x, dz);
   if (dx && d.batch * d.time * d.in > 0) {
     const PackedTaps<bf16> packed(exec, d, weight);
@@ -330,7 +331,7 @@ void conv_positional_backward(const Exec& exec, Conv1dDims d, Grad<bf16> dx, Gra
   if (!dweight) return;
   const Index group = d.in / d.groups, n = d.out * group * d.taps, tiles = pieces(group, kPatch);
   const Index blocks = tiles * tiles * pieces(d.taps, kBlockTaps) * 2;
-  const Index stretch = positional_stretch(d, blocks);
+  const Index stretch = positional_stretch(d, 2 * blocks);  // a block has a processor to itself
   const Index stretches = stretch > 0 ? pieces(d.batch, stretch) : 1;
   const Grid grid = {.x = blocks, .y = d.groups, .z = stretches, .threads = kTapThreads};
   const WorkspaceOf<float> partial(exec, stretches > 1 ? stretches * n : 0);

@@ -80,7 +80,7 @@ __device__ void store_half_tile(int thread, bf16* to, bool add, const bf16* tile
         };
         v = {sum(v.x, before.x), sum(v.y, before.y), sum(v.z, before.z), sum(v.w, before.w)};
       }
-      *place = v;
+      __stwb(place, v);  // as one store: what is assigned is else split where it may be added
     }
   } else {
     for (int i = thread; i < kRows * kWidth; i += kThreads) {

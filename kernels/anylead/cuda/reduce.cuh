@@ -66,6 +66,7 @@ template <class T, class Load>
 __global__ __launch_bounds__(kColumns* kColumnRows) void column_sums_kernel(RowDims d, Index stretch, Grad<T> first,
                                                                             Grad<T> second, Index split, Load load) {
   __shared__ T part[kColumnRows][kColumns + 1];  // one word of padding: columns are read from different banks
+  __shared__ T sums[kColumns];
   const Index c = Index{blockIdx.x} * kColumns + threadIdx.x, begin = blockIdx.y * stretch;
   const Index end = begin + stretch < d.rows ? begin + stretch : d.rows;
   T total = 0;
@@ -76,13 +77,14 @@ __global__ __launch_bounds__(kColumns* kColumnRows) void column_sums_kernel(RowD
   part[threadIdx.y][threadIdx.x] = total;
   __syncthreads();
   const T sum = warp_sum(part[threadIdx.x][threadIdx.y]);  // warp y adds the parts of column y
-  const Index own = Index{blockIdx.x} * kColumns + threadIdx.y;
-  if (threadIdx.x != 0 || own >= d.cols) return;
+  if (threadIdx.x == 0) sums[threadIdx.y] = sum;
+  __syncthreads();
+  if (threadIdx.y != 0 || c >= d.cols) return;
   const Index row = blockIdx.y * d.cols;  // 0 where sums are final
-  if (own < split)
-    deliver(first, row + own, sum);
+  if (c < split)
+    deliver(first, row + c, sums[threadIdx.x]);
   else
-    deliver(second, row + own - split, sum);
+    deliver(second, row + c - split, sums[threadIdx.x]);
 }
 
 template <class Load>
@@ -94,7 +96,8 @@ void launch_column_sums(const Exec& exec, RowDims d, Index stretch, auto first, 
       d, stretch, first, second, split, load);
 }
 
-/// sums over the rows of load(r, c), c < d.cols: columns before `split` to first, the others to second. Assigned or added.
+/// sums over the rows of load(r, c), c < d.cols, called once for each: columns before `split` to first, the others to second.
+/// Assigned or added.
 template <class T, class Load>
 void column_sums(const Exec& exec, RowDims d, Grad<T> first, Grad<T> second, Index split, Load load) {
   if (!first && !second) return;

@@ -1,13 +1,13 @@
 // Products of matrices, a tile of the result per block, on tensor cores: bf16 with sums in float.
 //
-// 256 threads, 2 x 4 warps, hold kSide x kSide sums, kSide / 2 x kSide / 4 a warp. Steps of 32 terms in two stages of shared
-// memory; the copies of the next step are under way during the products of this one. An operand lies there as it lies in
-// memory, rows of 32 terms or terms of kSide rows, with 16 bytes between that move each row to other banks, and ldmatrix turns
-// the second form. kWide: eight numbers of both operands lie at multiples of 16 bytes, and come by one cp.async; else one by
-// one.
+// 2 x 4 warps hold a square of sums, a half by a quarter of it a warp; 128 x 256 are two squares side by side, of 16 warps.
+// Steps of 32 terms in two stages of shared memory; the copies of the next step are under way during the products of this one.
+// An operand lies there as it lies in memory, rows of 32 terms or terms of many rows, with 16 bytes between that move each row
+// to other banks, and ldmatrix turns the second form. kWide: eight numbers of both operands lie at multiples of 16 bytes, and
+// come by one cp.async; else one by one.
 //
-// Shared memory: 41 KB at 128 x 128. Of the warp's 32 products of a step, 2 x (4 + 2) ldmatrix feed them. Bound: tensor cores
-// where K and L C/G are some hundreds, else bandwidth.
+// Shared memory: 41 KB at 128 x 128, 68 KB at 128 x 256. Of the warp's 32 products of a step, 2 x (4 + 2) ldmatrix feed them.
+// Bound: tensor cores where K and L C/G are some hundreds, else bandwidth.
 #pragma once
 
 #include <anylead/cuda/async.cuh>
@@ -39,8 +39,8 @@ inline bool in_wide_words(const Frames<bf16>& f) {
 __device__ inline int row_of_thread() { return static_cast<int>(threadIdx.x / 32 * 8 + threadIdx.x % 8); }
 __device__ inline int word_of_thread() { return static_cast<int>(threadIdx.x / 8 % 4); }
 
-/// Copies 32 columns of kSide rows per call, those of the next step, to [row][term].
-template <int kSide, bool kWide>
+/// Copies 32 columns of kRows rows per call, those of the next step, to [row][term].
+template <int kThreads, int kRows, bool kWide>
 class MmaRowLoader {
  public:
   static constexpr bool kTransposed = false;
@@ -83,7 +83,7 @@ class MmaRowLoader {
   }
 
  private:
-  static constexpr int kStep = kProductThreads / 4, kOwn = kSide / kStep;
+  static constexpr int kStep = kThreads / 4, kOwn = kRows / kStep;
   static constexpr int kOutside = -(1 << 30);
 
   const Frames<bf16>& f_;
@@ -92,7 +92,7 @@ class MmaRowLoader {
 };
 
 /// The same for rows [width, terms] of numbers side by side, without taps and segments: fewer registers.
-template <int kSide, bool kWide>
+template <int kThreads, int kRows, bool kWide>
 class MmaPlainLoader {
  public:
   static constexpr bool kTransposed = false;
@@ -107,7 +107,7 @@ class MmaPlainLoader {
   __device__ void operator()(bf16* stage) {
     bf16* to = stage + row_of_thread() * kPitch + word_of_thread() * kWord;
 #pragma unroll
-    for (int i = 0; i < kSide; i += kStep, to += kStep * kPitch) {
+    for (int i = 0; i < kRows; i += kStep, to += kStep * kPitch) {
       const bf16* from = from_ + i * f_.row_step;
       if constexpr (kWide) {
         const bool valid = i < rows_ && columns_ > 0;
@@ -121,19 +121,19 @@ class MmaPlainLoader {
   }
 
  private:
-  static constexpr int kStep = kProductThreads / 4;
+  static constexpr int kStep = kThreads / 4;
 
   const Frames<bf16>& f_;
   const bf16* from_;
   int rows_, columns_;
 };
 
-/// Copies 32 rows of kSide columns per call, those of the next step, to [term][row]: rows of the matrix are terms.
-template <int kSide, bool kWide>
+/// Copies 32 rows of kRows columns per call, those of the next step, to [term][row]: rows of the matrix are terms.
+template <int kThreads, int kRows, bool kWide>
 class MmaColumnLoader {
  public:
   static constexpr bool kTransposed = true;
-  static constexpr int kPitch = kSide + kWord;
+  static constexpr int kPitch = kRows + kWord;
 
   /// Columns first .. and rows begin .. end - 1 of group g.
   __device__ MmaColumnLoader(const Frames<bf16>& f, int g, int first, Index begin, Index end) : f_(f) {
@@ -175,7 +175,7 @@ class MmaColumnLoader {
   }
 
  private:
-  static constexpr int kWords = kSide / kWord, kStep = kProductThreads / kWords;
+  static constexpr int kWords = kRows / kWord, kStep = kThreads / kWords;
 
   const Frames<bf16>& f_;
   const bf16* from_;
@@ -183,30 +183,36 @@ class MmaColumnLoader {
 };
 
 /// The sums of a tile.
-template <int kSize, bool kWide>
+template <int kTileRows, int kTileCols, bool kWide>
 class MmaTile {
  public:
   using Value = bf16;
   using Sum = float;
-  static constexpr int kSide = kSize;
-  static constexpr int kBlocks = 2;  ///< of a processor at a time, at least
-  using Rows = MmaRowLoader<kSide, kWide>;
-  using PlainRows = MmaPlainLoader<kSide, kWide>;
-  using Columns = MmaColumnLoader<kSide, kWide>;
-  struct alignas(16) Shared {
-    bf16 v[2][2][kSide * Rows::kPitch];
+  static constexpr int kRows = kTileRows, kCols = kTileCols, kThreads = kTileThreadsOf<kRows, kCols>;
+  static constexpr int kBlocks = 2 * kSquareThreads / kThreads;  ///< of a processor at a time, at least
+  using Rows = MmaRowLoader<kThreads, kRows, kWide>;
+  using RowColumns = MmaColumnLoader<kThreads, kRows, kWide>;
+  using PlainRows = MmaPlainLoader<kThreads, kCols, kWide>;
+  using Columns = MmaColumnLoader<kThreads, kCols, kWide>;
+  static constexpr int kSlicePitch = kCols + 8;  // rows of a quarter warp lie in different banks
+  union alignas(16) Shared {
+    struct {
+      bf16 a[2][kRows * Rows::kPitch], b[2][kCols * PlainRows::kPitch];
+    };
+    float slice[64 * kSlicePitch];  ///< of the result
   };
-  static_assert(kMmaDepth * Columns::kPitch <= kSide * Rows::kPitch);
+  static_assert(kMmaDepth * RowColumns::kPitch <= kRows * Rows::kPitch);
+  static_assert(kMmaDepth * Columns::kPitch <= kCols * PlainRows::kPitch);
 
-  /// Adds the products of `terms` terms; load_a(stage), load_b(stage) copy the next 32 of them.
+  /// Adds the products of `terms` terms; first(stage), second(stage) copy the next 32 of them.
   template <class LoadA, class LoadB>
   __device__ void multiply(Shared& shared, int terms, LoadA&& first, LoadB&& second) {
     using A = std::remove_reference_t<LoadA>;
     using B = std::remove_reference_t<LoadB>;
     const int steps = (terms + kMmaDepth - 1) / kMmaDepth;
     const auto load = [&](int step) {
-      first(shared.v[step % 2][0]);
-      second(shared.v[step % 2][1]);
+      first(shared.a[step % 2]);
+      second(shared.b[step % 2]);
       commit_copies();
     };
     if (steps > 0) load(0);
@@ -214,7 +220,7 @@ class MmaTile {
       await_copies<0>();
       __syncthreads();  // this step has arrived, and nobody reads the other stage any more
       if (step + 1 < steps) load(step + 1);
-      const bf16 *a = shared.v[step % 2][0], *b = shared.v[step % 2][1];
+      const bf16 *a = shared.a[step % 2], *b = shared.b[step % 2];
 #pragma unroll
       for (int k = 0; k < kMmaDepth; k += 16) {
         FragmentA u[kTiles];
@@ -240,36 +246,34 @@ class MmaTile {
   /// As of PlainTile.
   template <class F>
   __device__ void for_each(Shared& shared, F&& f) const {
-    constexpr int kPitch = kSide + 8;  // rows of a quarter warp lie in different banks
-    float* slice = reinterpret_cast<float*>(&shared);
-    static_assert(sizeof(Shared) >= sizeof(float) * kSliceRows * kPitch);
     const int lane = threadIdx.x % 32, low = lane / 4, pair = lane % 4 * 2;
 #pragma unroll
-    for (int s = 0; s < kSide / kSliceRows; ++s) {
+    for (int s = 0; s < kRows / 64; ++s) {
       __syncthreads();
-      if (warp_row() / kSliceRows == s) {
+      if (warp_row() / 64 == s) {
 #pragma unroll
         for (int i = 0; i < kTiles; ++i)
 #pragma unroll
           for (int j = 0; j < kTiles; ++j) {
-            float* to = slice + (warp_row() % kSliceRows + 16 * i + low) * kPitch + warp_col() + 8 * j + pair;
+            float* to = shared.slice + (warp_row() % 64 + 16 * i + low) * kSlicePitch + warp_col() + 8 * j + pair;
             *reinterpret_cast<float2*>(to) = {sum_[i][j][0], sum_[i][j][1]};
-            *reinterpret_cast<float2*>(to + 8 * kPitch) = {sum_[i][j][2], sum_[i][j][3]};
+            *reinterpret_cast<float2*>(to + 8 * kSlicePitch) = {sum_[i][j][2], sum_[i][j][3]};
           }
       }
       __syncthreads();
 #pragma unroll 1
-      for (int r = threadIdx.x / kSide; r < kSliceRows; r += kProductThreads / kSide)
-        f(s * kSliceRows + r, static_cast<int>(threadIdx.x % kSide), slice[r * kPitch + threadIdx.x % kSide]);
+      for (int r = threadIdx.x / kCols; r < 64; r += kThreads / kCols)
+        f(64 * s + r, static_cast<int>(threadIdx.x % kCols), shared.slice[r * kSlicePitch + threadIdx.x % kCols]);
     }
   }
 
  private:
-  static constexpr int kTiles = kSide / 32;  // 16 rows, 8 columns of a warp
-  static constexpr int kSliceRows = 64;      // of the result, in shared memory at a time
+  static constexpr int kTiles = kRows / 32;  // 16 rows, 8 columns of a warp
 
-  __device__ static int warp_row() { return static_cast<int>(threadIdx.x) / 128 * (kSide / 2); }
-  __device__ static int warp_col() { return static_cast<int>(threadIdx.x) / 32 % 4 * (kSide / 4); }
+  __device__ static int warp_row() { return static_cast<int>(threadIdx.x) / 128 % 2 * (kRows / 2); }
+  __device__ static int warp_col() {
+    return static_cast<int>(threadIdx.x) / kSquareThreads * kRows + static_cast<int>(threadIdx.x) / 32 % 4 * (kRows / 4);
+  }
 
   float sum_[kTiles][kTiles][4] = {};
 };
