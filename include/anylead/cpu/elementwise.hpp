@@ -126,6 +126,26 @@ struct GeluBackwardPass {
   }
 };
 
+/// Both at once, for a pass backward that needs the output again.
+struct GeluAndSlopePass {
+  template <Isa isa, class T>
+  ANYLEAD_SIMD static void run(Index n, T* y, T* slope, const T* x) {
+    for_lanes<isa, T>(n, [&](auto at) ANYLEAD_SIMD_LAMBDA {
+      const auto v = at(x);
+      const auto normal_of_v = normal(v);
+      at.store(y, v * normal_of_v.cdf);
+      at.store(slope, normal_of_v.cdf + v * normal_of_v.density);
+    });
+  }
+};
+
+struct MultiplyPass {
+  template <Isa isa, class T>
+  ANYLEAD_SIMD static void run(Index n, T* y, const T* x) {
+    for_lanes<isa, T>(n, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(y, at(y) * at(x)); });
+  }
+};
+
 template <class T>
 void gelu_forward(const Exec&, Index n, T* y, const T* x) {
   parallel_for(n, kElementGrain / 4, [&](Index begin, Index end) { with_isa<GeluPass>(end - begin, y + begin, x + begin); });
@@ -137,6 +157,19 @@ void gelu_backward(const Exec&, Index n, Grad<T> dx, const T* dy, const T* x) {
   parallel_for(n, kElementGrain / 4, [&](Index begin, Index end) {
     with_isa<GeluBackwardPass>(end - begin, advanced(dx, begin), dy + begin, x + begin);
   });
+}
+
+/// y = gelu(x), slope = its derivative there.
+template <class T>
+void gelu_and_slope(Index n, T* y, T* slope, const T* x) {
+  parallel_for(n, kElementGrain / 4,
+               [&](Index begin, Index end) { with_isa<GeluAndSlopePass>(end - begin, y + begin, slope + begin, x + begin); });
+}
+
+/// y *= x
+template <class T>
+void multiply(Index n, T* y, const T* x) {
+  parallel_for(n, kElementGrain, [&](Index begin, Index end) { with_isa<MultiplyPass>(end - begin, y + begin, x + begin); });
 }
 
 /// Sum of squares in double, the same for any number of threads.

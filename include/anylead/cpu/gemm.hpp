@@ -161,14 +161,17 @@ struct PartCosts {
   double pack_b;  ///< of a tile's columns, for a stripe of rows
   double copy_a;  ///< of a row, for a stripe of columns
   double start;   ///< of a part: about a microsecond
+  Index kept;     ///< tiles' columns of B that stay in the second cache; products with more take longer
 };
 
 template <class T, class Cell>
 PartCosts part_costs(const Gemm<T>& g, bool ready, Index threads, Index cols) {
   constexpr bool paired = kFactors<Cell> == 2;  // rounded as they are copied, and multiplied twice as fast
-  return {.pack_b = !ready && packs_b<T, Cell>(g, g.m / threads, g.n / threads, cols) ? paired ? 32. : 12. : 0.,
-          .copy_a = copies_a<T, Cell>(g, g.n, cols) ? paired ? 0.8 : 0.2 : 0.,
-          .start = (paired ? 4000. : 2000.) / static_cast<double>(std::max<Index>(1, g.k))};
+  return {
+      .pack_b = !ready && packs_b<T, Cell>(g, g.m / threads, g.n / threads, cols) ? paired ? 32. : 12. : 0.,
+      .copy_a = copies_a<T, Cell>(g, g.n, cols) ? paired ? 1.2 : 0.2 : 0.,
+      .start = (paired ? 4000. : 2000.) / static_cast<double>(std::max<Index>(1, g.k)),
+      .kept = (Index{768} << 10) / (std::clamp<Index>(g.k, 1, kDepth) * cols * (paired ? 2 : static_cast<Index>(sizeof(T))))};
 }
 
 /// The grid with which threads are done first. There may be more parts than threads, for who is done takes the next: threads
@@ -181,7 +184,8 @@ inline Grid best_grid(Index row_panels, Index rows, Index col_panels, Index thre
     for (Index across = 1; across <= std::min(most / down, col_panels); ++across) {
       const auto height = static_cast<double>((row_panels + down - 1) / down * rows);
       const auto width = static_cast<double>((col_panels + across - 1) / across);
-      const double part = width * (height + costs.pack_b) + height * costs.copy_a + costs.start;
+      const double products = width * height * (width > static_cast<double>(costs.kept) ? 1.04 : 1);
+      const double part = products + width * costs.pack_b + height * costs.copy_a + costs.start;
       const auto rounds = static_cast<double>((down * across + threads - 1) / threads);
       const double cost = part * (rounds + 1. / 16);
       if (cost < least) best = {down, across}, least = cost;

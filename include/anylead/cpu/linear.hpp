@@ -107,13 +107,18 @@ void gelu_linear_forward(const Exec& exec, LinearDims d, T* y, T* h, const T* z,
 template <class T>
 void gelu_linear_backward(const Exec& exec, LinearDims d, Grad<T> dz, Grad<T> dweight, Grad<T> dbias, T* h, const T* dy,
                           const T* z, const T* weight) {
-  if (dweight || dbias) {
-    if (dweight) gelu_forward(exec, d.rows * d.in, h, z);
-    linear_backward(exec, d, Grad<T>{}, dweight, dbias, dy, h, weight);
-  }
+  const bool slope_waits = dweight && dz && !dz.accumulates();  // in the place of what it will be multiplied to
+  if (slope_waits)
+    gelu_and_slope(d.rows * d.in, h, dz.data, z);
+  else if (dweight)
+    gelu_forward(exec, d.rows * d.in, h, z);
+  linear_backward(exec, d, Grad<T>{}, dweight, dbias, dy, h, weight);
   if (!dz) return;
   linear_backward(exec, d, Grad<T>{h, GradMode::overwrite}, Grad<T>{}, Grad<T>{}, dy, h, weight);
-  gelu_backward(exec, d.rows * d.in, dz, h, z);
+  if (slope_waits)
+    multiply(d.rows * d.in, dz.data, h);
+  else
+    gelu_backward(exec, d.rows * d.in, dz, h, z);
 }
 
 }  // namespace anylead::cpu_ops

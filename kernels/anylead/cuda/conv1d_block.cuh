@@ -10,9 +10,9 @@
 // then its threads columns for dz and the block's part of dw, db. Parts [.., 2, K] are added up by column sums. Bound:
 // bandwidth around the products. A first block in float has kernels of its own (conv1d_first.cuh).
 //
-// Traffic of the norm's passes, 24 segments, 12 leads of 2500 samples, 256 channels, in units of their fewest bytes: memory 1.02
-// forward, 1.33 backward (u is kept in dz rather than computed twice: the exponentials cost as much time as the bytes); asked
-// for 1.1 and 2.0.
+// Traffic of the norm's passes, 24 segments, 12 leads of 2500 samples, 256 channels, in units of their fewest bytes:
+// memory 1.02 forward, 1.33 backward (u is kept in dz rather than computed twice: the exponentials cost as much time as the
+// bytes); asked for 1.1 and 2.0.
 #pragma once
 
 #include <anylead/core/scalar_math.hpp>

@@ -9,15 +9,15 @@
 // its order. dw is summed over stretches of rows by a block each, [stretches, K, L, C/G], then over the stretches: the same
 // bits in every run.
 //
-// Mapping: a block computes a tile of one group and residue, in plain arithmetic (tile_product.cuh; double always 64 x 64) or on
-// tensor cores (tile_mma.cuh): 128 x 256, 128 x 128 or 64 x 64, the largest of which there are enough (with_tile). Blocks that
-// share rows of x follow each other. Bound: FMA or tensor cores for some hundred terms, else the stores of the result.
+// Mapping: a block computes a tile of one group and residue, in plain arithmetic (tile_product.cuh; double always 64 x 64) or
+// on tensor cores (tile_mma.cuh): 128 x 256, 128 x 128 or 64 x 64, the largest of which there are enough (with_tile). Blocks
+// that share rows of x follow each other. Bound: FMA or tensor cores for some hundred terms, else the stores of the result.
 //
 // Traffic, 24 segments, 1250 frames, 256 channels to 256, kernel and stride 2, in units of the fewest bytes of forward: memory
 // 1.02, asked for, from L2 too, 2.01: rows once, weights for every 128 rows. Of backward, whose three passes read dz twice:
-// memory 1.81, 0.32 of it stretches of dw (bf16, whose sums stay float, 2.10), asked for 3.1 (3.4). Rows and columns of 128 x 256
-// sums come 1.5 times as often as those of 256 x 256, which would fill all registers of a processor. Sectors are used whole,
-// shared memory at 1.00 of the ideal; no registers spilled.
+// memory 1.81, 0.32 of it stretches of dw (bf16, whose sums stay float, 2.10), asked for 3.1 (3.4). Rows and columns of 128 x
+// 256 sums come 1.5 times as often as those of 256 x 256, which would fill all registers of a processor. Sectors are used
+// whole, shared memory at 1.00 of the ideal; no registers spilled.
 #pragma once
 
 #include <anylead/core/scalar_math.hpp>

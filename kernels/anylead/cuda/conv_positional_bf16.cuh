@@ -14,7 +14,8 @@
 //
 // Traffic as in conv_positional.cuh, weights packed: memory 1.00 each (packing moves 28 MB more); asked for, from L2: 5.9
 // forward and dx, 2.3 dw. Packing pays: every block reads all weights of its group, and float ones would be twice as many bytes
-// from L2 at any batch, which bound the products already at 24 segments (19 MB each), and be rounded again by each block. Shared memory at 1.00 of the ideal. No registers spilled.
+// from L2 at any batch, which bound the products already at 24 segments (19 MB each), and be rounded again by each block.
+// Shared memory at 1.00 of the ideal. No registers spilled.
 #pragma once
 
 #include <anylead/core/scalar_math.hpp>
