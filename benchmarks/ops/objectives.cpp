@@ -131,25 +131,23 @@ struct Pairs {
 
 void pair_contrastive_forward(Case& c, const Sizes& s) {
   const Pairs p(c, s);
-  float *loss = c.output(1), *scores = c.output(p.d.first * p.d.second), *norm = c.output(p.d.rows);
+  float *loss = c.output(1), *lines = c.scratch(2 * (p.d.first + p.d.second));
   c.flops(p.work());
   c.call([=](const Table& op) {
-    op.pair_contrastive_forward({}, p.d, loss, scores, norm, p.z, p.first, p.second, p.id, p.kTemperature, p.kEps);
+    op.pair_contrastive_forward({}, p.d, loss, lines, p.z, p.first, p.second, p.id, p.kTemperature, p.kEps);
   });
 }
 
 void pair_contrastive_backward(Case& c, const Sizes& s) {
   const Pairs p(c, s);
-  const Index n = p.d.first * p.d.second;
   const Grad<float> dz = c.gradient(p.d.rows * p.d.width);
-  float *loss = c.scratch(1), *scores = c.scratch(n), *dscores = c.scratch(n), *norm = c.scratch(p.d.rows);
+  float *loss = c.scratch(1), *lines = c.scratch(2 * (p.d.first + p.d.second));
   const float* dloss = c.input(1);
-  cpu().backend().ops<float>().pair_contrastive_forward({}, p.d, loss, scores, norm, p.z, p.first, p.second, p.id,
-                                                        p.kTemperature, p.kEps);
+  cpu().backend().ops<float>().pair_contrastive_forward({}, p.d, loss, lines, p.z, p.first, p.second, p.id, p.kTemperature,
+                                                        p.kEps);
   c.flops(2 * p.work());
   c.call([=](const Table& op) {
-    op.pair_contrastive_backward({}, p.d, true, dz, dscores, dloss, scores, norm, p.z, p.first, p.second, p.id, p.kTemperature,
-                                 p.kEps);
+    op.pair_contrastive_backward({}, p.d, true, dz, dloss, lines, p.z, p.first, p.second, p.id, p.kTemperature, p.kEps);
   });
 }
 

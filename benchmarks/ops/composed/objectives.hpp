@@ -174,18 +174,25 @@ inline void positives(PairDims d, float* p, const Index32* first, const Index32*
   });
 }
 
-inline void pair_contrastive_forward(const Exec& e, PairDims d, float* loss, float* scores, float* norm, const float* z,
-                                     const Index32* first, const Index32* second, const Index32* id, float temperature,
-                                     float eps) {
-  const Index n = d.first * d.second;
-  const Temporary a(d.first * d.width), b(d.second * d.width), along_rows(n), turned(n), along_columns(n), same(n);
+/// All scores; a, b: the unit vectors of both sets, norm [R]: the lengths.
+inline void pair_scores(PairDims d, float* scores, float* norm, float* a, float* b, const float* z, const Index32* first,
+                        const Index32* second, float temperature, float eps) {
   lengths({d.rows, d.width}, norm, z, eps);
   unit_rows(d, d.first, a, z, norm, first);
   unit_rows(d, d.second, b, z, norm, second);
   product(scores, d.second, array(static_cast<const float*>(a), d.first, d.width).matrix(),
           array(static_cast<const float*>(b), d.second, d.width).matrix().transpose());
-  pass(n, [&](Index i, Index m) { array(scores + i, m) /= temperature; });
-  log_softmax_forward(e, {d.first, d.second}, along_rows, scores);
+  pass(d.first * d.second, [&](Index i, Index m) { array(scores + i, m) /= temperature; });
+}
+
+/// lines are not kept: backward makes all scores again.
+inline void pair_contrastive_forward(const Exec& e, PairDims d, float* loss, float*, const float* z, const Index32* first,
+                                     const Index32* second, const Index32* id, float temperature, float eps) {
+  const Index n = d.first * d.second;
+  const Temporary a(d.first * d.width), b(d.second * d.width), norm(d.rows), scores(n), along_rows(n), turned(n),
+      along_columns(n), same(n);
+  pair_scores(d, scores, norm, a, b, z, first, second, temperature, eps);
+  log_softmax_forward(e, {d.first, d.second}, along_rows, static_cast<const float*>(scores));
   transpose({d.first, d.second}, turned, scores);
   log_softmax_forward(e, {d.second, d.first}, turned, static_cast<const float*>(turned));
   transpose({d.second, d.first}, along_columns, turned);
@@ -194,15 +201,16 @@ inline void pair_contrastive_forward(const Exec& e, PairDims d, float* loss, flo
 }
 
 /// The norm counts as a constant.
-inline void pair_contrastive_backward(const Exec&, PairDims d, bool, Grad<float> dz, float* dscores, const float* dloss,
-                                      const float* scores, const float* norm, const float* z, const Index32* first,
-                                      const Index32* second, const Index32* id, float temperature, float) {
+inline void pair_contrastive_backward(const Exec&, PairDims d, bool, Grad<float> dz, const float* dloss, const float*,
+                                      const float* z, const Index32* first, const Index32* second, const Index32* id,
+                                      float temperature, float eps) {
   const Index n = d.first * d.second;
-  const Temporary a(d.first * d.width), b(d.second * d.width), da(d.first * d.width), db(d.second * d.width), p(n), turned(n),
-      same(n);
+  const Temporary a(d.first * d.width), b(d.second * d.width), da(d.first * d.width), db(d.second * d.width), norm(d.rows),
+      scores(n), dscores(n), p(n), turned(n), same(n);
+  pair_scores(d, scores, norm, a, b, z, first, second, temperature, eps);
   positives(d, same, first, second, id);
   const float factor = *dloss / (2 * temperature * array(same, n).sum());
-  pass(n, [&](Index i, Index m) { array(p + i, m) = array(scores + i, m); });
+  pass(n, [&](Index i, Index m) { array(p + i, m) = array(static_cast<const float*>(scores) + i, m); });
   softmax_rows({d.first, d.second}, p);
   transpose({d.first, d.second}, turned, scores);
   softmax_rows({d.second, d.first}, turned);
@@ -222,8 +230,6 @@ inline void pair_contrastive_backward(const Exec&, PairDims d, bool, Grad<float>
   pass(n, [&](Index i, Index m) {
     array(dscores + i, m) = (array(p + i, m) + array(columns + i, m) - 2 * array(same + i, m)) * factor;
   });
-  unit_rows(d, d.first, a, z, norm, first);
-  unit_rows(d, d.second, b, z, norm, second);
   const auto ds = array(static_cast<const float*>(dscores), d.first, d.second).matrix();
   product(da, d.width, ds, array(static_cast<const float*>(b), d.second, d.width).matrix());
   product(db, d.width, ds.transpose(), array(static_cast<const float*>(a), d.first, d.width).matrix());
