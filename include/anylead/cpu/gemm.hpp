@@ -90,14 +90,15 @@ void gemm_part(Isa isa, const Gemm<T>& g, const Cell* ready, Index row, Index m,
   const bool transpose_a = g.op_a == Op::transpose, transpose_b = g.op_b == Op::transpose;
   const bool copy_a = copies_a<T, Cell>(g, n, cols), pack_b = !ready && packs_b<T, Cell>(g, m, n, cols);
   const Index depths = depth_blocks(g.k), deepest = cells<Cell>((g.k + depths - 1) / depths);
-  const Index heights = (m + kHeight - 1) / kHeight, highest = 2 * (((m + 1) / 2 + heights - 1) / heights);
+  const Index all_panels = (m + rows - 1) / rows, heights = (all_panels * rows + kHeight - 1) / kHeight;
+  const Index most_panels = (all_panels + heights - 1) / heights;  // of a block of rows
   const Index widest = std::min(kWidth, (n + cols - 1) / cols * cols), row_size = deepest + kLanes<T>;
   const Index panel_size = (deepest + 2) * rows + kLanes<T>;  // room for what the last vector of a panel writes too much
   const Index all_cols = (g.n + cols - 1) / cols * cols;
   Cell* packed_b = pack_b ? scratch<BlocksOfB, Cell>(deepest * widest) : nullptr;
   Cell* copied_a = !copy_a       ? nullptr
-                   : transpose_a ? scratch<BlocksOfA, Cell>((highest + rows - 1) / rows * panel_size)
-                                 : scratch<BlocksOfA, Cell>(highest * row_size);
+                   : transpose_a ? scratch<BlocksOfA, Cell>(most_panels * panel_size)
+                                 : scratch<BlocksOfA, Cell>(most_panels * rows * row_size);
   for (Index j = 0; j < n; j += kWidth) {
     const Index width = std::min(kWidth, n - j);
     Index before = 0;  // cells of the depths done
@@ -109,8 +110,9 @@ void gemm_part(Isa isa, const Gemm<T>& g, const Cell* ready, Index row, Index m,
         with_isa<PackB>(isa, &block);
       }
       for (Index h = 0; h < heights; ++h) {
-        const Index top = row + cut_even(m, heights, h), height = row + cut_even(m, heights, h + 1) - top;
-        const Index panels = (height + rows - 1) / rows;
+        const Index above = cut(all_panels, heights, h), panels = cut(all_panels, heights, h + 1) - above;
+        const Index top = row + cut_even(m, all_panels, above);
+        const Index height = row + cut_even(m, all_panels, above + panels) - top;
         if (copy_a && transpose_a && depth > 0) {
           const BlockA<T, Cell> block = {copied_a, panels, panel_size, g.a + p * g.lda + top, g.lda, depth, height};
           with_isa<PackA>(isa, &block);
@@ -168,7 +170,7 @@ template <class T, class Cell>
 PartCosts part_costs(const Gemm<T>& g, bool ready, Index threads, Index cols) {
   constexpr bool paired = kFactors<Cell> == 2;  // rounded as they are copied, and multiplied twice as fast
   return {
-      .pack_b = !ready && packs_b<T, Cell>(g, g.m / threads, g.n / threads, cols) ? paired ? 32. : 12. : 0.,
+      .pack_b = !ready && packs_b<T, Cell>(g, g.m / threads, g.n / threads, cols) ? paired ? 48. : 12. : 0.,
       .copy_a = copies_a<T, Cell>(g, g.n, cols) ? paired ? 1.2 : 0.2 : 0.,
       .start = (paired ? 4000. : 2000.) / static_cast<double>(std::max<Index>(1, g.k)),
       .kept = (Index{768} << 10) / (std::clamp<Index>(g.k, 1, kDepth) * cols * (paired ? 2 : static_cast<Index>(sizeof(T))))};
