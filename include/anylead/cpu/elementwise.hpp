@@ -114,15 +114,17 @@ struct GeluPass {
 
 /// d gelu / dx = Phi(x) + x phi(x)
 template <class V>
-ANYLEAD_SIMD V gelu_slope(V x) {
-  const auto n = normal(x);
-  return n.cdf + x * n.density;
+ANYLEAD_SIMD V gelu_slope(V x, const Normal<V>& at_x) {
+  return at_x.cdf + x * at_x.density;
 }
 
 struct GeluBackwardPass {
   template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index n, Grad<T> dx, const T* dy, const T* x) {
-    for_lanes<isa, T>(n, [&](auto at) ANYLEAD_SIMD_LAMBDA { deliver(at, dx, 0, at(dy) * gelu_slope(at(x))); });
+    for_lanes<isa, T>(n, [&](auto at) ANYLEAD_SIMD_LAMBDA {
+      const auto v = at(x);
+      deliver(at, dx, 0, at(dy) * gelu_slope(v, normal(v)));
+    });
   }
 };
 
@@ -132,9 +134,9 @@ struct GeluAndSlopePass {
   ANYLEAD_SIMD static void run(Index n, T* y, T* slope, const T* x) {
     for_lanes<isa, T>(n, [&](auto at) ANYLEAD_SIMD_LAMBDA {
       const auto v = at(x);
-      const auto normal_of_v = normal(v);
-      at.store(y, v * normal_of_v.cdf);
-      at.store(slope, normal_of_v.cdf + v * normal_of_v.density);
+      const auto at_v = normal(v);
+      at.store(y, v * at_v.cdf);
+      at.store(slope, gelu_slope(v, at_v));
     });
   }
 };

@@ -96,10 +96,6 @@ ANYLEAD_SIMD V load_as(const T* p) {
   std::memcpy(&raw, p, sizeof raw);
   return {raw};
 }
-template <class T>
-ANYLEAD_SIMD Vec<T> load(const T* p) {
-  return load_as<Vec<T>>(p);
-}
 
 template <class T, Index kBytes>
 ANYLEAD_SIMD void store(T* p, Vec<T, kBytes> v) {
