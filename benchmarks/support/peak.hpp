@@ -72,8 +72,8 @@ inline double wall_seconds() {
 
 }  // namespace detail
 
-/// Operations per second of multiply-adds in registers, on all threads at once: each thread's best of some short runs by its
-/// own processor time, so that other programs disturb little. Cell: T, or cpu_ops::Bf16Pair.
+/// Operations per second of multiply-adds in registers, of as many runs side by side as there are threads: the best of each by
+/// its thread's processor time, so that other programs disturb little. Cell: T, or cpu_ops::Bf16Pair.
 template <class T, class Cell = T>
 double multiply_add_peak() {
   const Isa isa = std::is_same_v<Cell, T> ? current_isa() : cpu_ops::detail::isa_of_pairs(current_isa());

@@ -176,14 +176,15 @@ PartCosts part_costs(const Gemm<T>& g, bool ready, Index threads, Index cols) {
       .kept = (Index{768} << 10) / (std::clamp<Index>(g.k, 1, kDepth) * cols * (paired ? 2 : static_cast<Index>(sizeof(T))))};
 }
 
-/// The grid with which threads are done first. There may be more parts than threads, for who is done takes the next: threads
-/// end up to a part's time apart, of which a sixteenth is counted.
+/// The grid with which threads are done first. There may be two or four parts for each thread, for who is done takes the next:
+/// threads end up to a part's time apart, of which a sixteenth is counted.
 inline Grid best_grid(Index row_panels, Index rows, Index col_panels, Index threads, const PartCosts& costs) {
+  if (threads == 1) return {1, 1};
   Grid best = {1, 1};
   double least = std::numeric_limits<double>::infinity();
-  const Index most = threads > 1 ? 4 * threads : 1;
-  for (Index down = 1; down <= std::min(most, row_panels); ++down)
-    for (Index across = 1; across <= std::min(most / down, col_panels); ++across) {
+  for (const Index parts : {threads, 2 * threads, 4 * threads})
+    for (Index down = 1; down <= std::min(parts, row_panels); ++down) {
+      const Index across = std::min(parts / down, col_panels);
       const auto height = static_cast<double>((row_panels + down - 1) / down * rows);
       const auto width = static_cast<double>((col_panels + across - 1) / across);
       const double products = width * height * (width > static_cast<double>(costs.kept) ? 1.04 : 1);
