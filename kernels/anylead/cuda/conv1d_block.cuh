@@ -8,15 +8,17 @@
 // (a frame over channels): a warp per frame. Backward, group: a block has 32 channels of one segment, 16 threads deep in time;
 // u is kept in dz between its two passes. Backward, layer: a block has 32 frames; its warps take frames for u and their means,
 // then its threads columns for dz and the block's part of dw, db. Parts [.., 2, K] are added up by column sums. Bound:
-// bandwidth around the products. A first block in float has kernels of its own (conv1d_first.cuh).
+// bandwidth around the products. A first block with group norm, in float or bf16, has kernels of its own: forward knows the
+// statistics before the product (conv1d_statistics.cuh), backward writes no dz (conv1d_first.cuh, conv1d_first_bf16.cuh).
 //
-// Traffic of the norm's passes, 24 segments, 12 leads of 2500 samples, 256 channels, in units of their fewest bytes:
-// memory 1.02 forward, 1.33 backward (u is kept in dz rather than computed twice: the exponentials cost as much time as the
-// bytes); asked for 1.1 and 2.0.
+// Traffic of the norm's passes, 24 segments, 1250 frames, 256 channels, in units of their fewest bytes: memory 1.02 forward,
+// 1.33 backward (u is kept in dz rather than computed twice: the exponentials cost as much time as the bytes); asked for 1.1
+// and 2.0.
 #pragma once
 
 #include <anylead/core/scalar_math.hpp>
 #include <anylead/cuda/conv1d_first.cuh>
+#include <anylead/cuda/conv1d_statistics.cuh>
 #include <anylead/cuda/gelu_columns.cuh>
 #include <anylead/cuda/launch.cuh>
 #include <anylead/cuda/launchers.hpp>
@@ -216,8 +218,8 @@ void run_block_backward(const Exec& exec, const Conv1dDims& d, BlockNorm norm, G
                         const A* norm_weight, const A* norm_bias, const A* mean, const A* rstd) {
   const RowDims rows = {d.batch * d.out_time(), d.out};
   const NormedFrames<T> in = {z, mean, rstd, norm_weight, norm_bias};
-  if constexpr (std::is_same_v<T, float>)
-    if (norm == BlockNorm::group && !dx && fits_first_block(d)) {
+  if constexpr (!std::is_same_v<T, double>)
+    if (norm == BlockNorm::group && !dx && fits_first_block_backward(d, dy, in)) {
       first_block_backward(exec, d, {dweight, dbias, dnorm_weight, dnorm_bias}, dy, x, in);
       return;
     }
@@ -245,6 +247,9 @@ void run_block_backward(const Exec& exec, const Conv1dDims& d, BlockNorm norm, G
 template <Real T>
 void conv1d_norm_gelu_forward(const Exec& exec, Conv1dDims d, BlockNorm norm, T* y, T* z, T* mean, T* rstd, const T* x,
                               const T* weight, const T* bias, const T* norm_weight, const T* norm_bias, T eps) {
+  if constexpr (std::is_same_v<T, float>)
+    if (norm == BlockNorm::group && fits_first_block(d))
+      return first_block_forward(exec, d, y, z, mean, rstd, x, weight, bias, norm_weight, norm_bias, eps);
   run_block_forward(exec, d, norm, y, z, mean, rstd, norm_weight, norm_bias, eps,
                     [&](auto... to) { return conv1d_product(exec, d, to..., x, weight, bias); });
 }
@@ -253,6 +258,13 @@ template <Real T>
 void lead_conv1d_norm_gelu_forward(const Exec& exec, Conv1dDims d, BlockNorm norm, T* y, T* z, T* masked, T* mean, T* rstd,
                                    const T* x, const Flag* keep, const T* weight, const T* bias, const T* norm_weight,
                                    const T* norm_bias, T eps) {
+  if constexpr (std::is_same_v<T, float>)
+    if (norm == BlockNorm::group && fits_first_block(d)) {
+      const WorkspaceOf<T> own(exec, masked ? 0 : d.batch * d.time * d.in);
+      if (!masked) masked = own.data();
+      lead_mask_forward<T>(exec, {d.batch, d.in, d.time}, masked, x, keep);
+      return first_block_forward(exec, d, y, z, mean, rstd, masked, weight, bias, norm_weight, norm_bias, eps);
+    }
   run_block_forward(exec, d, norm, y, z, mean, rstd, norm_weight, norm_bias, eps,
                     [&](auto... to) { return lead_conv1d_product(exec, d, to..., masked, x, keep, weight, bias); });
 }

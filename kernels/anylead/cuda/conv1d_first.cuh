@@ -180,30 +180,37 @@ inline bool fits_first_block(const Conv1dDims& d) {
   return d.groups == 1 && d.padding == 0 && d.taps * d.in > 0 && d.taps * d.in <= kFirstTerms;
 }
 
-template <int kTerms>
-void run_first_block_backward(const Exec& exec, const Conv1dDims& d, BlockGradients to, const float* dy, const float* x,
-                              NormedFrames<float> in) {
+/// launch_sums(stretch, stretches, sums, rows): first_block_sums_kernel<kTerms>, or another that leaves the same.
+template <int kTerms, class T, class F>
+void run_first_block_backward(const Exec& exec, const Conv1dDims& d, BlockGradients to, NormedFrames<T> in, F&& launch_sums) {
   const Index time = d.out_time(), others = d.batch * pieces(d.out, kFirstLanes);
   const Index wanted = pieces(kFirstBlocks, others > 0 ? others : 1), most = pieces(time, kFirstFrames);
   const Index cut = wanted < most ? wanted : most, stretch = cut > 0 ? pieces(time, cut) : 1;
   const Index stretches = time > 0 ? pieces(time, stretch) : 1;
   const WorkspaceOf<float> sums(exec, d.batch * stretches * kFirstSums<kTerms> * d.out);
   const WorkspaceOf<float> rows(exec, d.batch * stretches * kTerms);
-  launch(exec, "first_block_sums", first_block_sums_kernel<kTerms>,
-         {.x = pieces(d.out, kFirstLanes), .y = stretches, .z = d.batch, .threads = kFirstLanes, .rows = kFirstDepth}, d,
-         static_cast<int>(stretch), sums.data(), rows.data(), dy, x, in);
+  launch_sums(static_cast<int>(stretch), stretches, sums.data(), rows.data());
   launch(exec, "first_block_gradients", first_block_gradients_kernel<kTerms>,
          {.x = pieces(d.out, 32), .y = d.taps * d.in, .threads = 32, .rows = kSegmentsDepth}, d, static_cast<int>(stretches),
          to, sums.data(), rows.data(), in.rstd, in.weight);
 }
 
+inline bool fits_first_block_backward(const Conv1dDims& d, const float*, NormedFrames<float>) { return fits_first_block(d); }
+
 inline void first_block_backward(const Exec& exec, const Conv1dDims& d, BlockGradients to, const float* dy, const float* x,
                                  NormedFrames<float> in) {
+  const auto run = [&]<int kTerms>(std::integral_constant<int, kTerms>) {
+    run_first_block_backward<kTerms>(exec, d, to, in, [&](int stretch, Index stretches, float* sums, float* rows) {
+      launch(exec, "first_block_sums", first_block_sums_kernel<kTerms>,
+             {.x = pieces(d.out, kFirstLanes), .y = stretches, .z = d.batch, .threads = kFirstLanes, .rows = kFirstDepth}, d,
+             stretch, sums, rows, dy, x, in);
+    });
+  };
   const Index terms = d.taps * d.in;
-  if (terms <= 8) return run_first_block_backward<8>(exec, d, to, dy, x, in);
-  if (terms <= 16) return run_first_block_backward<16>(exec, d, to, dy, x, in);
-  if (terms <= 24) return run_first_block_backward<24>(exec, d, to, dy, x, in);
-  run_first_block_backward<kFirstTerms>(exec, d, to, dy, x, in);
+  if (terms <= 8) return run(std::integral_constant<int, 8>{});
+  if (terms <= 16) return run(std::integral_constant<int, 16>{});
+  if (terms <= 24) return run(std::integral_constant<int, 24>{});
+  run(std::integral_constant<int, kFirstTerms>{});
 }
 
 }  // namespace

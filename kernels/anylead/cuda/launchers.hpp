@@ -62,12 +62,22 @@ template <Real T>
 void lead_mask_forward(const Exec&, LeadMaskDims, T* y, const T* x, const Flag* keep);
 
 // conv1d.cuh
+/// What normalises channels: statistics [B, K], weight and bias [K].
+template <class T>
+struct ChannelNorm {
+  const T *mean, *rstd, *weight, *bias;
+};
+
 /// z = conv1d_forward(x). With activated [B, T', K]: also gelu(z). With mean, squares [B tiles, K]: also the mean of each
 /// column of each tile and the sum of squared deviations from it. A segment has tiles of as many rows as are returned, 32 at
 /// least; its last may have fewer.
 template <Real T>
 Index conv1d_product(const Exec&, Conv1dDims, T* z, T* activated, T* mean, T* squares, const T* x, const T* weight,
                      const T* bias);
+/// z = conv1d_forward(x), activated = gelu((z - mean) rstd weight + bias) with the channels' norm.
+template <Real T>
+void conv1d_normed_product(const Exec&, Conv1dDims, T* z, T* activated, ChannelNorm<T>, const T* x, const T* weight,
+                           const T* bias);
 template <Real T>
 void conv1d_backward(const Exec&, Conv1dDims, Grad<T> dx, Grad<T> dweight, Grad<T> dbias, const T* dy, const T* x,
                      const T* weight);
@@ -100,6 +110,8 @@ void attention_backward(const Exec&, AttentionDims, Grad<bf16> dq, Grad<bf16> dk
 void gelu_backward(const Exec&, Index n, Grad<bf16> dx, const bf16* dy, const bf16* x);
 Index conv1d_product(const Exec&, Conv1dDims, bf16* z, bf16* activated, float* mean, float* squares, const bf16* x,
                      const float* weight, const float* bias);
+void conv1d_normed_product(const Exec&, Conv1dDims, bf16* z, bf16* activated, ChannelNorm<float>, const bf16* x,
+                           const float* weight, const float* bias);
 void conv1d_forward(const Exec&, Conv1dDims, bf16* y, const bf16* x, const float* weight, const float* bias);
 void conv1d_backward(const Exec&, Conv1dDims, Grad<bf16> dx, Grad<float> dweight, Grad<float> dbias, const bf16* dy,
                      const bf16* x, const float* weight);
