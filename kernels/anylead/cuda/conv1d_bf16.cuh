@@ -4,6 +4,7 @@
 
 #include <anylead/cuda/conv1d_block.cuh>
 #include <anylead/cuda/conv1d_first_bf16.cuh>
+#include <anylead/cuda/conv1d_gradients_bf16.cuh>
 #include <anylead/cuda/conv1d_kernels.cuh>
 #include <anylead/cuda/launchers.hpp>
 
@@ -44,7 +45,12 @@ void conv1d_forward(const Exec& exec, Conv1dDims d, bf16* y, const bf16* x, cons
 
 void conv1d_backward(const Exec& exec, Conv1dDims d, Grad<bf16> dx, Grad<float> dweight, Grad<float> dbias, const bf16* dy,
                      const bf16* x, const float* weight) {
-  run_conv1d_backward(exec, d, dx, dweight, dbias, dy, x, weight);
+  if (dx && dweight && fits_both_gradients(exec, d, dx.data, dy, x)) {
+    column_sums<float>(exec, {d.batch * d.out_time(), d.out}, dbias, Widened<bf16>{dy, d.out});
+    run_both_gradients(exec, d, dx, dweight, dy, x, weight);
+  } else {
+    run_conv1d_backward(exec, d, dx, dweight, dbias, dy, x, weight);
+  }
 }
 
 void conv1d_norm_gelu_forward(const Exec& exec, Conv1dDims d, BlockNorm norm, bf16* y, bf16* z, float* mean, float* rstd,

@@ -345,6 +345,13 @@ class PackedTaps {
   const T* data_;
 };
 
+/// dweight = sum of the stretches of partial [stretches, K, L, C/G].
+template <class A>
+void sum_taps(const Exec& exec, const Conv1dDims& d, Index stretches, Grad<A> dweight, const A* partial) {
+  const TurnSizes sizes(d);
+  launch(exec, "unpack_taps", unpack_taps_kernel<A>, turn_grid(d, sizes), d, sizes, stretches, dweight, partial);
+}
+
 /// out as in Conv1dOutput, but for its tiled_rows: with mean or norm, tiles belong to one segment. Returns the rows of a tile.
 template <class T, class A>
 Index run_conv1d_forward(const Exec& exec, const Conv1dDims& d, Conv1dOutput<T> out, const T* x, const A* weight,
@@ -400,8 +407,7 @@ void run_conv1d_backward(const Exec& exec, const Conv1dDims& d, Grad<T> dx, Grad
     const WorkspaceOf<A> partial(exec, stretches * d.out * columns);
     launch(exec, "conv1d_backward_weight", conv1d_backward_weight_kernel<P, T>, product_grid<P>(blocks, d.groups, stretches), d,
            stretch, partial.data(), gradients, frames);
-    const TurnSizes sizes(d);
-    launch(exec, "unpack_taps", unpack_taps_kernel<A>, turn_grid(d, sizes), d, sizes, stretches, dweight, partial.data());
+    sum_taps<A>(exec, d, stretches, dweight, partial.data());
   });
 }
 

@@ -10,10 +10,10 @@
 //
 // Mapping, forward and dx: a block has three tiles of 160 frames of a segment, or one where that gives too few blocks (double:
 // always), and 48 channels of the result, 20 x 6 threads of 128 a tile. A step is one channel of the sum and 64 taps: weights
-// [48, 64] as they lie in memory, double buffered, for all tiles; windows of x [8, 160 + 64] of eight channels, a sector of each
-// frame, serve eight steps. Shared memory 68 KB. Bound: FMA (9 loads of 16 bytes for 256 FMA).
-// dw: a block has 64 taps of 48 output channels and 8 input channels, 8 x 8 x 6 threads, and goes over a stretch of segments;
-// stretches are added up in a second launch, so that every run gives the same bits.
+// [48, 64] as they lie in memory, double buffered, for all tiles; windows of x [8, 160 + 64] of eight channels, a sector of
+// each frame, serve eight steps. Shared memory 68 KB. Bound: FMA (9 loads of 16 bytes for 256 FMA). dw: a block has 64 taps of
+// 48 output channels and 8 input channels, 8 x 8 x 6 threads, and goes over a stretch of segments; stretches are added up in a
+// second launch, so that every run gives the same bits.
 //
 // Traffic, 24 segments of 156 frames, 768 channels in 16 groups, 128 taps, in units of the fewest bytes: memory 1.00 forward,
 // 1.55 backward (dz is written by a pass that also sums it, and read twice). Asked for, from L2: 4.1 and 5.1, weights once for
@@ -221,17 +221,26 @@ inline SlideDims slide_dims(const Conv1dDims& d, bool backwards) {
           backwards};
 }
 
+/// Bytes of shared memory of a block with one tile and with many.
+struct TileBytes {
+  std::size_t alone, together;
+};
+template <class T>
+constexpr TileBytes kSlideBytes = {sizeof(SlideShared<T, 1>), sizeof(SlideShared<T, kTilesTogether<T>>)};
+
 /// Calls f(number, grid): how many tiles share a block's weights, and the blocks, of kSlideThreads a tile and so many outputs.
 template <class T, class F>
-void with_tiles_together(const Conv1dDims& d, int outs, F&& f) {
+void with_tiles_together(const Exec& exec, const Conv1dDims& d, int outs, TileBytes bytes, F&& f) {
   const Index tiles = d.batch * pieces(d.time, kSlideFrames), others = d.groups * pieces(d.in / d.groups, outs);
-  const auto grid = [&](int together) {
-    return Grid{.x = pieces(tiles, together), .y = others, .threads = kSlideThreads, .rows = together};
-  };
-  if (const Grid shared = grid(kTilesTogether<T>); shared.x * others >= kEnoughPositional)
-    f(std::integral_constant<int, kTilesTogether<T>>{}, shared);
-  else
-    f(std::integral_constant<int, 1>{}, grid(1));
+  Grid grid = {.x = pieces(tiles, kTilesTogether<T>),
+               .y = others,
+               .threads = kSlideThreads,
+               .rows = kTilesTogether<T>,
+               .shared = bytes.together};
+  if (grid.x * others >= kEnoughPositional && has_shared_memory(exec, grid.shared))
+    return f(std::integral_constant<int, kTilesTogether<T>>{}, grid);
+  grid = {.x = tiles, .y = others, .threads = kSlideThreads, .shared = bytes.alone};
+  f(std::integral_constant<int, 1>{}, grid);
 }
 
 // --- dw -------------------------------------------------------------------------------------------------------------------
@@ -353,8 +362,7 @@ void sum_stretches(const Exec& exec, Index n, Index stretches, Grad<T> dweight, 
 template <Real T>
 void conv_positional_forward(const Exec& exec, Conv1dDims d, T* y, T* z, const T* x, const T* weight, const T* bias) {
   if (d.batch * d.time * d.in == 0) return;
-  with_tiles_together<T>(d, kOuts, [&](auto together, Grid grid) {
-    grid.shared = sizeof(SlideShared<T, together>);
+  with_tiles_together<T>(exec, d, kOuts, kSlideBytes<T>, [&](auto together, const Grid& grid) {
     launch(exec, "conv_positional_forward", conv_positional_forward_kernel<T, together>, grid, slide_dims(d, false), y, z, x,
            weight, bias);
   });
@@ -365,8 +373,7 @@ void conv_positional_backward(const Exec& exec, Conv1dDims d, Grad<T> dx, Grad<T
                               const T* x, const T* z, const T* weight) {
   gelu_backward_sums(exec, {d.batch * d.time, d.out}, dz, dbias, dy, z);
   if (dx && d.batch * d.time * d.in > 0)
-    with_tiles_together<T>(d, kOuts, [&](auto together, Grid grid) {
-      grid.shared = sizeof(SlideShared<T, together>);
+    with_tiles_together<T>(exec, d, kOuts, kSlideBytes<T>, [&](auto together, const Grid& grid) {
       launch(exec, "conv_positional_backward_input", conv_positional_backward_input_kernel<T, together>, grid,
              slide_dims(d, true), dx, dy, dz, weight);
     });

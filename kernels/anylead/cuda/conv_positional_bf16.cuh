@@ -7,10 +7,9 @@
 //
 // Forward and dx (channels change roles, taps run backwards): a block has three tiles of 160 frames, or one, and 48 channels of
 // the result, 2 x 2 warps of 80 x 24 a tile; windows of 48 channels and 64 taps, weights of two taps [48, 48] in two stages for
-// all tiles. Shared memory 105 KB. Per 30 products 9 ldmatrix. Weights [L, K, C/G] of a group are asked for once per block, from
-// L2.
-// dw: a warp has taps l and l + 16 of [48, 48] weights, a block 16 taps of that kind, and goes over the frames of a stretch of
-// segments, 64 at a time in two stages: dz [64, 48] and x [88, 48]. Stretches are added up in a second launch.
+// all tiles. Shared memory 105 KB. Per 30 products 9 ldmatrix. Weights [L, K, C/G] of a group are asked for once per block,
+// from L2. dw: a warp has taps l and l + 16 of [48, 48] weights, a block 16 taps of that kind, and goes over the frames of a
+// stretch of segments, 64 at a time in two stages: dz [64, 48] and x [88, 48]. Stretches are added up in a second launch.
 // Bound: tensor cores. kWide: groups of channels are whole words of 16 bytes, else numbers are copied one by one.
 //
 // Traffic, shapes as in conv_positional.cuh, in units of the fewest bytes: memory 1.52 forward, 1.69 backward, of which packing
@@ -186,11 +185,12 @@ __global__ __launch_bounds__(
   patch_block<kTogether, true, kWide>(d, dz, packed, [&](Index i, int, float v) { deliver(dx, i, float(dy[i]) + v); });
 }
 
+constexpr TileBytes kPatchBytes = {sizeof(PatchShared<1>), sizeof(PatchShared<kTilesTogether<float>>)};
+
 /// Calls f(tiles together, wide, grid).
 template <class F>
-void with_patches(const Conv1dDims& d, bool wide, F&& f) {
-  with_tiles_together<float>(d, kPatch, [&](auto together, Grid grid) {
-    grid.shared = sizeof(PatchShared<together>);
+void with_patches(const Exec& exec, const Conv1dDims& d, bool wide, F&& f) {
+  with_tiles_together<float>(exec, d, kPatch, kPatchBytes, [&](auto together, const Grid& grid) {
     if (wide)
       f(together, std::true_type{}, grid);
     else
@@ -321,7 +321,7 @@ void conv_positional_forward(const Exec& exec, Conv1dDims d, bf16* y, bf16* z, c
                              const float* bias) {
   if (d.batch * d.time * d.in == 0) return;
   const PackedTaps<bf16> packed(exec, d, weight);
-  with_patches(d, in_wide_words(d, x, x), [&](auto together, auto wide, const Grid& grid) {
+  with_patches(exec, d, in_wide_words(d, x, x), [&](auto together, auto wide, const Grid& grid) {
     launch(exec, "conv_positional_forward_bf16", conv_positional_forward_bf16_kernel<together, wide>, grid,
            slide_dims(d, false), y, z, x, packed.data(), bias);
   });
@@ -333,7 +333,7 @@ void conv_positional_backward(const Exec& exec, Conv1dDims d, Grad<bf16> dx, Gra
   const bool wide = in_wide_words(d, x, dz);
   if (dx && d.batch * d.time * d.in > 0) {
     const PackedTaps<bf16> packed(exec, d, weight);
-    with_patches(d, wide, [&](auto together, auto whole_words, const Grid& grid) {
+    with_patches(exec, d, wide, [&](auto together, auto whole_words, const Grid& grid) {
       launch(exec, "conv_positional_backward_input_bf16", conv_positional_backward_input_bf16_kernel<together, whole_words>,
              grid, slide_dims(d, true), dx, dy, dz, packed.data());
     });
