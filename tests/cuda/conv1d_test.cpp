@@ -10,10 +10,11 @@ using namespace anylead;
 
 TEST_CASE("large convolutions and blocks on a GPU agree with the CPU", "[cuda]") {
   // Batch, time, in, out, taps, stride, padding, groups: more than 108 tiles of 128 x 256 or 128 x 128, ends of tiles and
-  // segments in all of them; the second has many inputs, for dx. The others are small first blocks, whose input needs no
-  // gradient.
+  // segments in all of them; the second has many inputs, for dx; the third has its GELU's gradient on the way. The others are
+  // small first blocks, whose input needs no gradient.
   for (const Conv1dDims& d : {Conv1dDims{110, 260, 8, 200, 2, 2, 0, 1},
                               {60, 257, 200, 8, 2, 2, 0, 1},
+                              {110, 255, 68, 132, 2, 2, 0, 1},
                               {20, 370, 140, 142, 3, 1, 1, 2},
                               {2, 521, 12, 131, 2, 2, 0, 1},
                               {3, 97, 3, 9, 5, 3, 0, 1},

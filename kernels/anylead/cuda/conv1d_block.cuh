@@ -224,8 +224,14 @@ void run_block_backward(const Exec& exec, const Conv1dDims& d, BlockNorm norm, G
       return;
     }
   if (norm == BlockNorm::none) {
-    gelu_backward_sums(exec, rows, dz, dbias, dy, z);
-    dbias = {};
+    bool computed = false;
+    if constexpr (std::is_same_v<T, float>) computed = conv1d_gelu_backward_input(exec, d, dx, dz, dy, z, weight);
+    if (computed) {
+      dx = {};
+    } else {
+      gelu_backward_sums(exec, rows, dz, dbias, dy, z);
+      dbias = {};
+    }
   } else {
     const bool group = norm == BlockNorm::group;
     const Index parts = group ? d.batch : pieces(rows.rows, kFrameRows);

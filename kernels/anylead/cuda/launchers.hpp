@@ -82,6 +82,12 @@ template <Real T>
 void conv1d_backward(const Exec&, Conv1dDims, Grad<T> dx, Grad<T> dweight, Grad<T> dbias, const T* dy, const T* x,
                      const T* weight);
 
+// conv1d_gelu_gradient.cuh
+/// dz = dy gelu'(z) and the dx that conv1d_backward computes of it, in one pass; false, and nothing, where sizes or addresses
+/// are not for it.
+bool conv1d_gelu_backward_input(const Exec&, Conv1dDims, Grad<float> dx, float* dz, const float* dy, const float* z,
+                                const float* weight);
+
 // lead_conv1d.cuh
 /// conv1d_product of masked [B, T, C] = lead_mask_forward(x [B, C, T], keep [B, C] or null), which may be null if nobody wants
 /// it. Masked leads are not multiplied: what is not finite in them reaches nothing.
