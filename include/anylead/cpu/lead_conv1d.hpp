@@ -215,13 +215,18 @@ void for_lead_stripes(const Conv1dDims& d, F&& f) {
   });
 }
 
-/// x of the block's other ops, with zeros for masked leads.
-template <class T>
-const T* masked_leads(const Exec& exec, const Conv1dDims& d, const T* x, const Flag* keep) {
+/// Calls f(sizes, segment, its frames with zeros for masked leads) for one segment after the other: for blocks whose norm knows
+/// no time, which are left to their parts without much memory. Once where there is no segment, too.
+template <class T, class F>
+void for_masked_segments(const Exec& exec, Conv1dDims d, const T* x, const Flag* keep, F&& f) {
   struct Masked;
-  T* const masked = scratch<Masked, T>(d.batch * d.time * d.in);
-  lead_mask_forward<T>(exec, {d.batch, d.in, d.time}, masked, x, keep);
-  return masked;
+  const Index batch = d.batch, size = d.time * d.in;
+  T* const masked = scratch<Masked, T>(size);
+  d.batch = std::min<Index>(1, batch);
+  for (Index b = 0; b == 0 || b < batch; ++b) {
+    lead_mask_forward<T>(exec, {d.batch, d.in, d.time}, masked, x + b * size, keep ? keep + b * d.in : nullptr);
+    f(d, b, static_cast<const T*>(masked));
+  }
 }
 
 }  // namespace detail
@@ -231,9 +236,13 @@ void lead_conv1d_norm_gelu_forward(const Exec& exec, Conv1dDims d, BlockNorm nor
                                    const Flag* keep, const T* weight, const T* bias, const T* norm_weight, const T* norm_bias,
                                    T eps) {
   d.precision = Precision::full;
-  if (norm != BlockNorm::group) {  // frame by frame, in place
-    conv1d_norm_gelu_forward<T>(exec, d, norm, y, y, mean, rstd, detail::masked_leads(exec, d, x, keep), weight, bias,
-                                norm_weight, norm_bias, eps);
+  if (norm != BlockNorm::group) {
+    detail::for_masked_segments(exec, d, x, keep, [&](const Conv1dDims& own, Index b, const T* masked) {
+      T* const to = y + b * own.out_time() * own.out;  // z is in the place of y until its norm is known
+      const Index s = norm == BlockNorm::layer ? b * own.out_time() : 0;
+      conv1d_norm_gelu_forward<T>(exec, own, norm, to, to, mean + s, rstd + s, masked, weight, bias, norm_weight, norm_bias,
+                                  eps);
+    });
     return;
   }
   const detail::LeadWeights<T> weights(d, weight, bias, norm_weight, norm_bias);
@@ -276,13 +285,17 @@ void lead_conv1d_norm_gelu_backward(const Exec& exec, Conv1dDims d, BlockNorm no
   d.precision = Precision::full;
   const Index time = d.out_time(), all_terms = d.in * d.taps;
   if (norm != BlockNorm::group) {
-    struct Z;
-    const Index n = d.batch * time * d.out;
-    T *z = scratch<Z, T>(2 * n), *dz = z + n;
-    const T* masked = detail::masked_leads(exec, d, x, keep);
-    conv1d_forward<T>(exec, d, z, masked, weight, bias);
-    conv1d_norm_gelu_backward<T>(exec, d, norm, {}, dweight, dbias, dnorm_weight, dnorm_bias, dz, dy, masked, z, weight,
-                                 norm_weight, norm_bias, mean, rstd);
+    struct Frames;
+    const Index n = time * d.out;
+    T *const z = scratch<Frames, T>(2 * n), *const dz = z + n;
+    detail::for_masked_segments(exec, d, x, keep, [&](const Conv1dDims& own, Index b, const T* masked) {
+      const Index s = norm == BlockNorm::layer ? b * time : 0;
+      conv1d_forward<T>(exec, own, z, masked, weight, bias);
+      conv1d_norm_gelu_backward<T>(exec, own, norm, {}, dweight, dbias, dnorm_weight, dnorm_bias, dz, dy + b * n, masked, z,
+                                   weight, norm_weight, norm_bias, mean + s, rstd + s);
+      for (Grad<T>* g : {&dweight, &dbias, &dnorm_weight, &dnorm_bias})
+        if (*g) g->mode = GradMode::accumulate;
+    });
     return;
   }
   struct Parts;
@@ -294,10 +307,9 @@ void lead_conv1d_norm_gelu_backward(const Exec& exec, Conv1dDims d, BlockNorm no
     struct Terms;
     const T** const rows = scratch<Terms, const T*>(2 * all_terms);
     detail::LeadTerms<T> terms = {0, d.stride, rows, rows + all_terms};
-    const Index count = all_terms;
-    T* const moved = scratch<Room, T>(d.in * d.time + (2 * count + 5) * whole);
-    T *u = moved + d.in * d.time, *n = u + count * whole, *sum_u = n + count * whole, *sum_un = sum_u + whole,
-      *sum_n = sum_un + whole, *m = sum_n + whole, *s = m + whole;
+    T* const u = scratch<Room, T>((2 * all_terms + 5) * whole + d.in * d.time);
+    T *n = u + all_terms * whole, *sum_u = n + all_terms * whole, *sum_un = sum_u + whole, *sum_n = sum_un + whole,
+      *m = sum_n + whole, *s = m + whole, *moved = s + whole;
     std::fill(u, m, T(0));
     for (Index k = 0; k < whole; ++k) {
       m[k] = k < width ? mean[b * d.out + c + k] - weights.bias()[c + k] : T(0);
