@@ -1,10 +1,10 @@
-// Backward of a first block with group norm in bf16: the sums of conv1d_first.cuh on tensor cores.
+// Backward of a first block with group norm in bf16: the sums of first_block.cuh on tensor cores.
 //
 // Mapping: a block has 128 channels of a stretch of a segment, 32 frames at a time. Numbers of dy and z arrive in shared
 // memory; the thread that has fetched them puts u and n = (z - mean) rstd in their place, rounded, and sums u n. Then a warp
 // multiplies 16 channels by X, 32 columns: those of x, one of ones, whose products are the sums of u and n, and zeros. All sums
 // are those of the rounded numbers, so that dz sums to 0 over a segment as it does in float; products of numbers in bf16 are
-// exact, which makes an origin for X superfluous. The second launch is that of conv1d_first.cuh. Shared memory 41 KB. Bound:
+// exact, which makes an origin for X superfluous. The second launch is that of first_block.cuh. Shared memory 41 KB. Bound:
 // bandwidth, of dy and z, with a slope of GELU beside each of them.
 //
 // Traffic, 24 segments, 12 leads of 2500 samples, 256 channels, in units of the fewest bytes: memory 1.23, asked for 1.61.
@@ -12,7 +12,8 @@
 
 #include <anylead/core/scalar_math.hpp>
 #include <anylead/cuda/async.cuh>
-#include <anylead/cuda/conv1d_first.cuh>
+#include <anylead/cuda/conv1d_block.cuh>
+#include <anylead/cuda/first_block.cuh>
 #include <anylead/cuda/half_tile.cuh>
 #include <anylead/cuda/launch.cuh>
 #include <anylead/cuda/mma.cuh>
@@ -139,6 +140,10 @@ __global__ __launch_bounds__(kHalfFirstThreads, 2) void first_block_sums_bf16_ke
       for (int t = 0; t < kHalfFirstFrames; ++t) row_sum += float(shared.x[stage][t][thread]);
   }
 
+  // (l, c) becomes (c, l)
+  const auto column_of = [leads = static_cast<int>(d.in), length = static_cast<int>(d.taps)](int term) {
+    return term % leads * length + term / leads;
+  };
   sums += place * kFirstSums<kFirstTerms> * out + first_channel;
 #pragma unroll
   for (int of = 0; of < 2; ++of)
@@ -147,10 +152,10 @@ __global__ __launch_bounds__(kHalfFirstThreads, 2) void first_block_sums_bf16_ke
 #pragma unroll
       for (int q = 0; q < 4; ++q) {
         const int term = 8 * j + lane % 4 * 2 + q % 2, channel = 16 * warp + lane / 4 + q / 2 * 8;
-        const int at = term < terms ? of * kFirstTerms + term : 2 * kFirstTerms + 2 * of;
+        const int at = term < terms ? of * kFirstTerms + column_of(term) : 2 * kFirstTerms + 2 * of;
         if (term <= terms && first_channel + channel < out) sums[at * out + channel] = sum[of][j][q];
       }
-  if (blockIdx.x == 0 && thread < terms) rows[place * kFirstTerms + thread] = row_sum;
+  if (blockIdx.x == 0 && thread < terms) rows[place * kFirstTerms + column_of(thread)] = row_sum;
   float* const part = reinterpret_cast<float*>(&shared);  // [16, 128]
   static_assert(sizeof shared >= sizeof(float) * kHalfFirstDepth * kFirstLanes);
   __syncthreads();
@@ -164,19 +169,19 @@ __global__ __launch_bounds__(kHalfFirstThreads, 2) void first_block_sums_bf16_ke
   sums[(2 * kFirstTerms + 1) * out + thread] = total;
 }
 
-/// Rows of channels must be whole words, and the column of ones must have room.
-inline bool fits_first_block_backward(const Conv1dDims& d, const bf16* dy, NormedFrames<bf16> in) {
+/// As of float; rows of channels must be whole words, and the column of ones must have room.
+inline bool first_block_of_frames(const Exec& exec, const Conv1dDims& d, BlockGradients to, const bf16* dy, const bf16* x,
+                                  NormedFrames<bf16> in) {
   const auto address = reinterpret_cast<std::uintptr_t>(dy) | reinterpret_cast<std::uintptr_t>(in.z);
-  return fits_first_block(d) && d.taps * d.in < kFirstTerms && d.out % kWord == 0 && address % sizeof(Word) == 0;
-}
-
-inline void first_block_backward(const Exec& exec, const Conv1dDims& d, BlockGradients to, const bf16* dy, const bf16* x,
-                                 NormedFrames<bf16> in) {
-  run_first_block_backward<kFirstTerms>(exec, d, to, in, [&](int stretch, Index stretches, float* sums, float* rows) {
+  if (!fits_first_block(d) || d.taps * d.in == kFirstTerms || d.out % kWord != 0 || address % sizeof(Word) != 0) return false;
+  const FirstStretches stretches(d);
+  const Flag* const all_kept = nullptr;
+  run_first_block_backward<kFirstTerms>(exec, d, stretches, to, all_kept, in.rstd, in.weight, [&](float* sums, float* rows) {
     launch(exec, "first_block_sums_bf16", first_block_sums_bf16_kernel,
-           {.x = pieces(d.out, kFirstLanes), .y = stretches, .z = d.batch, .threads = kHalfFirstThreads}, d, stretch, sums,
-           rows, dy, x, in);
+           {.x = pieces(d.out, kFirstLanes), .y = stretches.count, .z = d.batch, .threads = kHalfFirstThreads}, d,
+           stretches.frames, sums, rows, dy, x, in);
   });
+  return true;
 }
 
 }  // namespace

@@ -10,8 +10,8 @@
 // ldmatrix alike (44 of them for 64 products), bandwidth behind them.
 //
 // Traffic with the slopes of a block without norm, which a pass of its own multiplies dY by, 24 segments, 1250 frames, 256
-// channels to 256, in units of the fewest bytes: memory 1.94 (0.49 that pass, 0.61 the partial sums), asked for 2.57, dY once for
-// every 128 columns. With 64 segments the partial sums are 0.23.
+// channels to 256, in units of the fewest bytes: memory 1.94 (0.49 that pass, 0.61 the partial sums), asked for 2.57, dY once
+// for every 128 columns. With 64 segments the partial sums are 0.23.
 #pragma once
 
 #include <anylead/cuda/async.cuh>
