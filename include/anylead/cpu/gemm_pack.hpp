@@ -13,9 +13,6 @@ namespace anylead::cpu_ops::detail {
 /// Piece `part` of n items cut into `parts` pieces whose sizes differ by at most one.
 constexpr Index cut(Index n, Index parts, Index part) { return n * part / parts; }
 
-/// The same with even sizes, but for the last piece of an odd n.
-constexpr Index cut_even(Index n, Index parts, Index part) { return std::min(n, 2 * cut((n + 1) / 2, parts, part)); }
-
 /// Cells of vectors of floats, rounded to the nearest bfloat16, ties to even; NaN stays NaN.
 template <Isa isa>
 struct Pairs {
@@ -66,7 +63,7 @@ struct PackB {
     using Shape = TileShape<isa, T>;
     Cell* to = block->to;
     for (Index j = 0; j < block->n; j += Shape::cols, to += cells<Cell>(block->k) * Shape::cols)
-      for (Index v = 0; v < 2; ++v)
+      for (Index v = 0; v < Shape::vectors && (v < 2 || block->n > j + 2 * Shape::lanes); ++v)
         if (block->transpose)
           columns<isa>(*block, to + v * Shape::lanes, j + v * Shape::lanes);
         else
@@ -91,7 +88,7 @@ struct PackB {
   ANYLEAD_SIMD static void columns(const BlockB<T, T>& block, T* to, Index j) {
     using Shape = TileShape<isa, T>;
     using V = typename Shape::Vector;
-    const Index width = std::min(Shape::lanes, block.n - j);
+    const Index width = std::clamp<Index>(block.n - j, 0, Shape::lanes);
     for (Index p = 0; p < block.k; p += Shape::lanes) {
       const Index depth = std::min(Shape::lanes, block.k - p);
       V row[Shape::lanes] = {};
@@ -122,7 +119,7 @@ struct PackB {
     using V = typename P::V;
     const float* b = block.b + j;
     const Index width = std::clamp<Index>(block.n - j, 0, P::lanes);
-    for (Index p = 0; p < block.k; p += 2, b += 2 * block.ldb, to += 2 * P::lanes) {
+    for (Index p = 0; p < block.k; p += 2, b += 2 * block.ldb, to += P::Shape::cols) {
       const V first = load_some<V>(b, width), second = load_some<V>(b + block.ldb, p + 1 < block.k ? width : 0);
       const auto pairs = P::across(first * block.alpha, second * block.alpha);
       std::memcpy(to, &pairs, sizeof pairs);
@@ -142,7 +139,7 @@ struct PackB {
         row[c] = P::along(load_some<V>(b, depth) * block.alpha, load_some<V>(b + P::lanes, depth - P::lanes) * block.alpha);
       }
       transpose<P::lanes>(row);
-      for (Index i = 0; i < cells<Bf16Pair>(depth); ++i) std::memcpy(to + (p / 2 + i) * 2 * P::lanes, &row[i], sizeof row[i]);
+      for (Index i = 0; i < cells<Bf16Pair>(depth); ++i) std::memcpy(to + (p / 2 + i) * P::Shape::cols, &row[i], sizeof row[i]);
     }
   }
 };
@@ -156,48 +153,58 @@ struct BlockA {
   Index lda, k, rows;
 };
 
+/// A few rows of a at a time, for all panels: there may be a page between rows. Of a panel's row eight cells are copied where
+/// as many can be read; what is too much is written over by the next row.
 struct PackA {
-  template <Isa isa, class T>
-  ANYLEAD_SIMD static void run(const BlockA<T, T>* block) {
-    using Shape = TileShape<isa, T>;
-    constexpr Index whole = (Shape::rows + Shape::lanes - 1) / Shape::lanes * Shape::lanes;  // a panel's row in vectors
-    for (Index i = 0; i < block->panels; ++i) {
-      const Index first = cut_even(block->rows, block->panels, i);
-      const Index count = cut_even(block->rows, block->panels, i + 1) - first;
-      const T* a = block->a + first;
-      T* to = block->to + i * block->panel_size;
-      const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
-      const bool inside = first + whole <= block->rows;  // what is copied too much is there, and written over by the next row
-      for (Index p = 0; p < block->k; ++p, a += block->lda, to += count) {
-        if (inside) {
-          std::memcpy(to, a, whole * sizeof(T));
-        } else {
-          std::memcpy(to, a, bytes);
-        }
+  static constexpr Index kRun = 8, kWhole = 8, kWidth = (kPanels * kTileRows + 15) / 16 * 16;
+
+  /// Rows of cells.
+  template <class Cell>
+  struct Rows {
+    const Cell* cells;
+    Index stride, width;
+  };
+
+  template <Isa isa, class T, class Cell>
+  ANYLEAD_SIMD static void run(const BlockA<T, Cell>* block) {
+    Index first[kPanels + 1];
+    for (Index i = 0; i <= block->panels; ++i) first[i] = cut(block->rows, block->panels, i);
+    Cell rounded[kFactors<Cell> == 2 ? kRun * kWidth : 1];
+    const Index all = cells<Cell>(block->k);
+    for (Index p = 0; p < all; p += kRun) {
+      const Index run = std::min(kRun, all - p);
+      const Rows<Cell> from = rows<isa>(*block, p, run, rounded);
+      for (Index i = 0; i < block->panels; ++i) {
+        const Index count = first[i + 1] - first[i];
+        const Cell* row = from.cells + first[i];
+        Cell* to = block->to + i * block->panel_size + p * count;
+        if (first[i] + kWhole <= from.width)
+          for (Index r = 0; r < run; ++r) std::memcpy(to + r * count, row + r * from.stride, kWhole * sizeof(Cell));
+        else
+          for (Index r = 0; r < run; ++r)
+            std::memcpy(to + r * count, row + r * from.stride, static_cast<std::size_t>(count) * sizeof(Cell));
       }
     }
   }
 
+  template <Isa isa, class T>
+  ANYLEAD_SIMD static Rows<T> rows(const BlockA<T, T>& block, Index p, Index, T*) {
+    return {block.a + p * block.lda, block.lda, block.rows};
+  }
+
   template <Isa isa>
-  ANYLEAD_SIMD static void run(const BlockA<float, Bf16Pair>* block) {
+  ANYLEAD_SIMD static Rows<Bf16Pair> rows(const BlockA<float, Bf16Pair>& block, Index p, Index run, Bf16Pair* rounded) {
     using P = Pairs<isa>;
     using V = typename P::V;
-    for (Index i = 0; i < block->panels; ++i) {
-      const Index first = cut_even(block->rows, block->panels, i);
-      const Index count = cut_even(block->rows, block->panels, i + 1) - first;
-      const float* a = block->a + first;
-      Bf16Pair* to = block->to + i * block->panel_size;
-      // A last vector writes beyond its row, into what comes next, and reads there if it may: loads of a whole vector are
-      // faster.
-      const Index whole = (count + P::lanes - 1) / P::lanes * P::lanes;
-      const Index readable = first + whole <= block->rows ? whole : count;
-      for (Index p = 0; p < block->k; p += 2, a += 2 * block->lda, to += count)
-        for (Index r = 0; r < count; r += P::lanes) {
-          const V one = load_some<V>(a + r, readable - r);
-          const auto pairs = P::across(one, p + 1 < block->k ? load_some<V>(a + block->lda + r, readable - r) : V{});
-          std::memcpy(to + r, &pairs, sizeof pairs);
-        }
-    }
+    const float* a = block.a + 2 * p * block.lda;
+    for (Index r = 0; r < run; ++r, a += 2 * block.lda)
+      for (Index i = 0; i < block.rows; i += P::lanes) {
+        const Index some = block.rows - i;
+        const V second = 2 * (p + r) + 1 < block.k ? load_some<V>(a + block.lda + i, some) : V{};
+        const auto pairs = P::across(load_some<V>(a + i, some), second);
+        std::memcpy(rounded + r * kWidth + i, &pairs, sizeof pairs);
+      }
+    return {rounded, kWidth, kWidth};
   }
 };
 
