@@ -25,6 +25,12 @@ struct Sqrt {
     return cpu_ops::sqrt(x);
   }
 };
+struct Log {
+  template <class V>
+  ANYLEAD_SIMD static V value(V x) {
+    return log_in_range(x);
+  }
+};
 struct Cdf {
   template <class V>
   ANYLEAD_SIMD static V value(V x) {
@@ -129,6 +135,25 @@ TEMPLATE_TEST_CASE("the square root errs by at most one unit in the last place a
     CHECK(map<Sqrt>(isa, std::vector<T>{0, 1, 4})[0] == 0);
     CHECK(map<Sqrt>(isa, std::vector<T>{0, 1, 4})[1] == 1);
     CHECK(map<Sqrt>(isa, std::vector<T>{0, 1, 4})[2] == 2);
+  }
+}
+
+TEST_CASE("the logarithm errs by less than one unit in the last place at every magnitude and on either side of 1",
+          "[cpu][simd]") {
+  std::vector<double> magnitudes;
+  for (int e = std::numeric_limits<double>::min_exponent; e < std::numeric_limits<double>::max_exponent; ++e)
+    for (int i = 0; i < 257; ++i) magnitudes.push_back(std::ldexp(1 + i / 257., e - 1));
+  magnitudes.push_back(std::numeric_limits<double>::min());
+  magnitudes.push_back(std::numeric_limits<double>::max());
+  const auto exact = [](long double x) { return std::log(x); };
+  for (const Isa isa : isas()) {
+    INFO(name(isa));
+    std::erase(magnitudes, 1.0);  // where it is 0
+    CHECK(worst<Log>(isa, magnitudes, exact, kOne) < 1);
+    CHECK(worst<Log>(isa, grid<double>(0.4, 0.999999, 1000000), exact, kOne) < 1);
+    CHECK(worst<Log>(isa, grid<double>(1.000001, 2.5, 1000000), exact, kOne) < 1);
+    CHECK(worst<Log>(isa, std::vector<double>{1 - 0x1p-53, 1 + 0x1p-52, 1 - 0x1p-25, 1 + 0x1p-25}, exact, kOne) < 1);
+    CHECK(map<Log>(isa, std::vector<double>{1})[0] == 0);
   }
 }
 

@@ -188,6 +188,12 @@ ANYLEAD_SIMD Vec<T, kBytes> polynomial(Vec<T, kBytes> x, const double (&terms)[n
   return p;
 }
 
+/// ln 2 in two parts: the first has so few digits that its product with an exponent is exact.
+template <class T>
+inline constexpr T kLn2High = sizeof(T) == 4 ? T(0.693359375) : T(0.693147180369123816490);
+template <class T>
+inline constexpr T kLn2Low = sizeof(T) == 4 ? T(-2.12194440054690583e-4) : T(1.90821492927058770002e-10);
+
 /// e^x for x from -87.3 to 87.9 (double: -708.3 to 709), nothing of which is checked: relative error below 2 units in the last
 /// place. Cody-Waite reduction x = n ln 2 + r, |r| <= ln(2)/2, and the Taylor polynomial of e^r; `scale` times it by 2^n.
 template <class T, Index kBytes, class Scale>
@@ -198,9 +204,8 @@ ANYLEAD_SIMD Vec<T, kBytes> exp_reduced(Vec<T, kBytes> x, Scale&& scale) {
       single ? T(12582912.0) : T(6755399441055744.0);  // 1.5 * 2^(mantissa bits): adding it rounds to an integer
   const V shifted = x * T(1.4426950408889634) + magic;
   const V n = shifted - magic;
-  constexpr T ln2_high = single ? T(0.693359375) : T(0.693147180369123816490);
-  constexpr T ln2_low = single ? T(-2.12194440054690583e-4) : T(1.90821492927058770002e-10);
-  const V r = (x - n * ln2_high) - n * ln2_low;
+  const V reduced = x - n * kLn2High<T>;
+  const V r = reduced - n * kLn2Low<T>;
   constexpr int degree = single ? 7 : 13;
   constexpr double inverse_factorial[] = {
       1,         1,          1. / 2,      1. / 6,       1. / 24,       1. / 120,       1. / 720,
@@ -240,6 +245,28 @@ ANYLEAD_SIMD Vec<T, kBytes> exp(Vec<T, kBytes> x) {
     return p * scale1 * scale2;
   });
   return select(x < low, V{}, select(x > high, broadcast<V>(std::numeric_limits<T>::infinity()), y));
+}
+
+/// log x of a positive, normal, finite x, nothing of which is checked: relative error below 1 ulp. x = 2^k (1 + f) with 1 + f
+/// from sqrt(1/2) to sqrt(2), and with s = f / (2 + f): log(1 + f) = 2 artanh(s) = f - s (f - r), where r = 2 artanh(s) / s - 2
+/// is small and a polynomial in s^2 (that of least error in Chebyshev's points, computed in 40 digits).
+template <Index kBytes>
+ANYLEAD_SIMD Vec<double, kBytes> log_in_range(Vec<double, kBytes> x) {
+  using V = Vec<double, kBytes>;
+  using Raw = typename V::Raw;
+  typedef std::uint64_t Bits __attribute__((vector_size(kBytes)));
+  constexpr double terms[] = {0.66666666666666696883, 0.39999999999899443233, 0.28571428626003268742, 0.22222211130259877029,
+                              0.18182889455674946039, 0.15331710618210771568, 0.14616585424888621989};
+  constexpr std::uint64_t one = 0x3FF0000000000000u, root_half = 0x3FE6A09E667F3BCDu, mantissa = 0x000FFFFFFFFFFFFFu;
+  constexpr std::uint64_t two52 = 0x4330000000000000u;  // 2^52, whose last bits hold a whole number
+  // the exponent grows at sqrt(1/2) from here on, not at 1
+  const Bits shifted = reinterpret_cast<Bits>(x.raw) + (one - root_half);
+  const V k = V{reinterpret_cast<Raw>((shifted >> 52) | two52)} - (0x1p52 + 1023);
+  const V f = V{reinterpret_cast<Raw>((shifted & mantissa) + root_half)} - 1.0;
+  const V s = f / (f + 2.0), z = s * s;
+  const V r = z * polynomial<6>(z, terms);
+  const V small = s * (f - r) - k * kLn2Low<double>;
+  return k * kLn2High<double> - (small - f);
 }
 
 /// Square root of x >= 0, relative error below 1 ulp (float: Newton's iteration on 1 / sqrt x from the usual estimate of its
