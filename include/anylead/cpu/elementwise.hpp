@@ -197,19 +197,21 @@ void multiply(Index n, T* y, const T* x) {
 /// Sum of squares in double, the same for any number of threads.
 struct SquarePass {
   template <Isa isa, class T>
-  ANYLEAD_SIMD static void run(Index n, const T* x, double* sum) {
-    constexpr Index kQuarter = 1024;
+  ANYLEAD_SIMD static void run(Index n, const T* x, double* result) {
+    using V = Vec<T, register_bytes(isa)>;
+    constexpr Index kBlock = 2048;
     double total = 0;
     Index i = 0;
-    const auto square = [&](auto at, Index from) ANYLEAD_SIMD_LAMBDA { return at(x + from) * at(x + from); };
-    for (; i + 4 * kQuarter <= n; i += 4 * kQuarter)  // short sums in T, of four at a time, and their total in double
-      total += double(sum_lanes<isa, T>(kQuarter, [&](auto at) ANYLEAD_SIMD_LAMBDA {
-        return (square(at, i) + square(at, i + kQuarter)) + (square(at, i + 2 * kQuarter) + square(at, i + 3 * kQuarter));
-      }));
-    for (; i < n; i += kQuarter)
-      total += double(
-          sum_lanes<isa, T>(n - i < kQuarter ? n - i : kQuarter, [&](auto at) ANYLEAD_SIMD_LAMBDA { return square(at, i); }));
-    *sum = total;
+    const auto square = [](V v) ANYLEAD_SIMD_LAMBDA { return v * v; };
+    for (; i + kBlock <= n; i += kBlock) {  // short sums in T, of four vectors at a time, and their total in double
+      V block = {};
+      for (const T* p = x + i; p < x + i + kBlock; p += 4 * V::lanes)
+        block += (square(load_as<V>(p)) + square(load_as<V>(p + V::lanes))) +
+                 (square(load_as<V>(p + 2 * V::lanes)) + square(load_as<V>(p + 3 * V::lanes)));
+      total += double(sum(block));
+    }
+    total += double(sum_lanes<isa, T>(n - i, [&](auto at) ANYLEAD_SIMD_LAMBDA { return square(at(x + i)); }));
+    *result = total;
   }
 };
 

@@ -6,11 +6,14 @@
 #include <cstring>
 #include <limits>
 #include <type_traits>
+#include <utility>
 
 #include <anylead/core/isa.hpp>
 #include <anylead/core/types.hpp>
 
 namespace anylead::cpu_ops {
+
+#define ANYLEAD_SIMD_LAMBDA __attribute__((always_inline))  // between the parameters and the body of a lambda inside a pass
 
 /// Bytes of a register.
 constexpr Index register_bytes(Isa isa) { return isa == Isa::avx512 ? 64 : isa == Isa::avx2 ? 32 : 16; }
@@ -103,26 +106,38 @@ ANYLEAD_SIMD void store(T* p, Vec<T, kBytes> v) {
   std::memcpy(p, &raw, sizeof raw);
 }
 
-/// Sum of the lanes: halves are added to each other until one is left.
+/// One lane from all: f of the two halves until one lane is left. f takes vectors of any size and is commutative. Written as
+/// shuffles: of loops over the lanes g++ makes scalar additions in memory.
+template <class T, Index kBytes, class F>
+ANYLEAD_SIMD T fold(Vec<T, kBytes> v, F&& f) {
+  using V = Vec<T, kBytes>;
+  if constexpr (kBytes > 16) {
+    using Half = Vec<T, kBytes / 2>;
+    return [&]<std::size_t... i>(std::index_sequence<i...>) ANYLEAD_SIMD_LAMBDA {
+      return fold(f(Half{__builtin_shufflevector(v.raw, v.raw, i...)},
+                    Half{__builtin_shufflevector(v.raw, v.raw, (i + sizeof...(i))...)}),
+                  f);
+    }
+    (std::make_index_sequence<Half::lanes>{});
+  } else if constexpr (V::lanes == 4) {
+    const V pairs = f(v, V{__builtin_shufflevector(v.raw, v.raw, 2, 3, 0, 1)});
+    return f(pairs, V{__builtin_shufflevector(pairs.raw, pairs.raw, 1, 0, 3, 2)}).raw[0];
+  } else {
+    static_assert(V::lanes == 2);
+    return f(v, V{__builtin_shufflevector(v.raw, v.raw, 1, 0)}).raw[0];
+  }
+}
+
+/// Sum of the lanes.
 template <class T, Index kBytes>
 ANYLEAD_SIMD T sum(Vec<T, kBytes> v) {
-  constexpr Index lanes = Vec<T, kBytes>::lanes;
-  T lane[lanes];
-  std::memcpy(lane, &v.raw, sizeof lane);
-  for (Index half = lanes / 2; half > 0; half /= 2)
-    for (Index i = 0; i < half; ++i) lane[i] += lane[i + half];
-  return lane[0];
+  return fold(v, [](auto a, auto b) ANYLEAD_SIMD_LAMBDA { return a + b; });
 }
 
 /// Largest lane.
 template <class T, Index kBytes>
 ANYLEAD_SIMD T max(Vec<T, kBytes> v) {
-  constexpr Index lanes = Vec<T, kBytes>::lanes;
-  T lane[lanes];
-  std::memcpy(lane, &v.raw, sizeof lane);
-  for (Index half = lanes / 2; half > 0; half /= 2)
-    for (Index i = 0; i < half; ++i) lane[i] = lane[i] > lane[i + half] ? lane[i] : lane[i + half];
-  return lane[0];
+  return fold(v, [](auto a, auto b) ANYLEAD_SIMD_LAMBDA { return max(a, b); });
 }
 
 /// Access to some lanes of arrays, from element i on: a whole vector, or (n lanes) what is left at the end.
@@ -175,8 +190,6 @@ ANYLEAD_SIMD T sum_lanes(Index n, F&& f) {
   }
   return sum(a + b);
 }
-
-#define ANYLEAD_SIMD_LAMBDA __attribute__((always_inline))  // between the parameters and the body of a lambda inside a pass
 
 /// terms[0] + terms[1] x + ... + terms[degree] x^degree by Horner's rule. It begins with a number times a vector: of a vector
 /// of equal numbers g++ 12 makes sixteen inserts, in every round of a loop.
