@@ -19,6 +19,12 @@ struct Exp {
     return exp(x);
   }
 };
+struct ExpNonpositive {
+  template <class V>
+  ANYLEAD_SIMD static V value(V x) {
+    return exp_nonpositive(x);
+  }
+};
 struct Sqrt {
   template <class V>
   ANYLEAD_SIMD static V value(V x) {
@@ -101,6 +107,24 @@ TEMPLATE_TEST_CASE("exp errs by less than two units in the last place", "[cpu][s
     CHECK(worst<Exp>(isa, grid<T>(low, high, kPoints<T>), exact, kOne) < 2);
     CHECK(worst<Exp>(isa, grid<T>(-1, 1, kPoints<T>), exact, kOne) < 2);
     CHECK(worst<Exp>(isa, grid<T>(-1e-6, 1e-6, 1000), exact, kOne) < 2);
+  }
+}
+
+TEMPLATE_TEST_CASE("exp of what is not above 0 errs as exp does, and is 0 where it is", "[cpu][simd]", float, double) {
+  using T = TestType;
+  constexpr T infinity = std::numeric_limits<T>::infinity();
+  const double low = sizeof(T) == 4 ? -87.2 : -708;
+  T nan = std::numeric_limits<T>::quiet_NaN();
+  reinterpret_cast<unsigned char&>(nan) = 0x55;  // a payload in its last bits
+  for (const Isa isa : isas()) {
+    INFO(name(isa));
+    const auto exact = [](long double x) { return std::exp(x); };
+    CHECK(worst<ExpNonpositive>(isa, grid<T>(low, 0.01, kPoints<T>), exact, kOne) < 2);
+    const std::vector<T> x = {0, -T(0), -infinity, -1000, -1e30f, nan, -nan, 20};
+    const std::vector<T> y = map<ExpNonpositive>(isa, x), expected = map<Exp>(isa, x);
+    for (const std::size_t i : {0u, 1u, 2u, 3u, 4u, 7u}) CHECK(y[i] == expected[i]);
+    CHECK(std::isnan(y[5]));
+    CHECK(std::isnan(y[6]));
   }
 }
 

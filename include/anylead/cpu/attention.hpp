@@ -221,7 +221,7 @@ struct AttentionWeightsPass {
       if (padding)
         for (Index j = 0; j < time; ++j) scores[j] = padding[j] ? -std::numeric_limits<T>::infinity() : scores[j];
       for_lanes<isa, T>(time, [&](auto at) ANYLEAD_SIMD_LAMBDA {
-        auto p = exp(at(scores) - logsum[r]);
+        auto p = exp_nonpositive(at(scores) - logsum[r]);
         if (head > 0) p += at(weights);
         at.store(weights, p * share);
       });

@@ -238,6 +238,15 @@ ANYLEAD_SIMD Vec<T, kBytes> exp_in_range(Vec<T, kBytes> x) {
   });
 }
 
+/// e^x of x that are at most 0, or not much more: as below, but nothing above 87.9 (double: 709) is checked, for less work.
+template <class T, Index kBytes>
+ANYLEAD_SIMD Vec<T, kBytes> exp_nonpositive(Vec<T, kBytes> x) {
+  using V = Vec<T, kBytes>;
+  constexpr T low = sizeof(T) == 4 ? T(-87.3) : T(-708.3);
+  const V y = exp_in_range(select(x > low, x, broadcast<V>(low)));
+  return select(x > low, y, select(x < T(0), V{}, x));  // neither: NaN
+}
+
 /// e^x: relative error below 2 ulp. float: for |x| <= 87, 0 below -87.3, infinity above 88.7; double: 0 below -708. NaN stays
 /// NaN.
 template <class T, Index kBytes>

@@ -27,11 +27,11 @@ ANYLEAD_SIMD T row_max(const T* x, Index n) {
 }
 
 struct ExpPass {
-  /// y = exp(x - shift) and its sum.
+  /// y = exp(x - shift) and its sum; shift: the largest x.
   template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index n, T* y, const T* x, T shift, T* sum) {
     *sum = sum_lanes<isa, T>(n, [&](auto at) ANYLEAD_SIMD_LAMBDA {
-      const auto e = at.keep(exp(at(x) - shift));
+      const auto e = at.keep(exp_nonpositive(at(x) - shift));
       at.store(y, e);
       return e;
     });
@@ -94,7 +94,8 @@ struct LogSoftmaxBackwardPass {
     for (Index r = 0; r < rows; ++r) {
       const Index o = r * cols;
       const T total = sum_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA { return at(dy + o); });
-      for_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA { deliver(at, dx, o, at(dy + o) - exp(at(y + o)) * total); });
+      for_lanes<isa, T>(
+          cols, [&](auto at) ANYLEAD_SIMD_LAMBDA { deliver(at, dx, o, at(dy + o) - exp_nonpositive(at(y + o)) * total); });
     }
   }
 };
