@@ -85,6 +85,26 @@ struct Tile {
   const T* bias;  ///< of these columns, or null
 };
 
+/// sum + x b. Not in place: g++ keeps arrays in memory of which an instruction by name changes an element.
+template <Isa isa, class T, class V>
+ANYLEAD_SIMD V multiply_add(V sum, T x, V b) {
+  return sum + x * b;
+}
+template <Isa isa, class V, class Bits>
+ANYLEAD_SIMD V multiply_add(V sum, Bf16Pair x, Bits b) {
+  if constexpr (isa == Isa::avx512 && kPairsInstruction) {
+#if defined(__x86_64__) && !defined(__clang__)
+    const Bits pair = x.bits + Bits{};
+    asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(b), "v"(pair));
+#endif
+    return sum;
+  } else {
+    const Bits low = Bits{} + (x.bits << 16), high = Bits{} + (x.bits & 0xFFFF0000u);
+    return sum + reinterpret_cast<V>(low) * reinterpret_cast<V>(b << 16) +
+           reinterpret_cast<V>(high) * reinterpret_cast<V>(b & 0xFFFF0000u);
+  }
+}
+
 template <Index kRows, Index kVectors>
 struct TilePass {
   template <Isa isa, class T, class Cell>
@@ -125,26 +145,6 @@ struct TilePass {
         for (Index i = 0; i < kRows; ++i)
           for (Index j = 0; j < t.cols; j += Shape::lanes) finish_some<V>(t, i, j, sums + i * cols + j);
       }
-    }
-  }
-
-  /// sum + x b. Not in place: g++ keeps arrays in memory of which an instruction by name changes an element.
-  template <Isa isa, class T, class V>
-  ANYLEAD_SIMD static V multiply_add(V sum, T x, V b) {
-    return sum + x * b;
-  }
-  template <Isa isa, class V, class Bits>
-  ANYLEAD_SIMD static V multiply_add(V sum, Bf16Pair x, Bits b) {
-    if constexpr (isa == Isa::avx512 && kPairsInstruction) {
-#if defined(__x86_64__) && !defined(__clang__)
-      const Bits pair = x.bits + Bits{};
-      asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(b), "v"(pair));
-#endif
-      return sum;
-    } else {
-      const Bits low = Bits{} + (x.bits << 16), high = Bits{} + (x.bits & 0xFFFF0000u);
-      return sum + reinterpret_cast<V>(low) * reinterpret_cast<V>(b << 16) +
-             reinterpret_cast<V>(high) * reinterpret_cast<V>(b & 0xFFFF0000u);
     }
   }
 
