@@ -77,7 +77,7 @@ inline double wall_seconds() {
 template <class T, class Cell = T>
 double multiply_add_peak() {
   const Isa isa = std::is_same_v<Cell, T> ? current_isa() : cpu_ops::detail::isa_of_pairs(current_isa());
-  const double lanes = static_cast<double>(cpu_ops::detail::tile_cols<T>(isa) / 2 * cpu_ops::detail::kFactors<Cell>);
+  const double lanes = static_cast<double>(cpu_ops::detail::tile_lanes<T>(isa) * cpu_ops::detail::kFactors<Cell>);
   std::vector<double> best(static_cast<std::size_t>(threads()));
   for (int repeat = 0; repeat < 20; ++repeat)
     parallel_for(threads(), 1, [&](Index thread, Index) {
