@@ -147,19 +147,34 @@ void add_block(Passes& all, Conv1dDims d, BlockNorm norm, std::string_view title
 void add_lead_block(Passes& all, Index batch) {
   const Conv1dDims d = {batch, 2500, 12, 256, 2, 2, 0, 1};
   const Index nx = d.batch * d.time * d.in, ny = d.batch * d.out_time() * d.out, nw = d.out * d.in * d.taps;
-  const Index statistics = d.batch * d.out;
-  all.push_back({"lead_conv1d_norm_gelu_forward f32", str("[", batch, ", 12, 2500] -> 256, half of the leads masked"),
-                 (nx / 2 + nx + 2 * ny + nw + 2 * statistics + 2 * d.out) * 4 + batch * 12, ny * d.in * d.taps, [=] {
-                   float *y = room<float>(ny), *z = room<float>(ny), *masked = room<float>(nx), *mean = room<float>(statistics),
-                         *rstd = room<float>(statistics);
+  const Index statistics = d.batch * d.out, products = ny * d.in * d.taps;
+  const std::string shape = str("[", batch, ", 12, 2500] -> 256, half of the leads masked");
+  const auto half = [=] {
+    std::vector<Flag> keep;
+    for (Index i = 0; i < batch * 12; ++i) keep.push_back(static_cast<Flag>(i % 2));
+    return on_gpu(keep);
+  };
+  all.push_back({"lead_conv1d_norm_gelu_forward f32", shape, (nx / 2 + ny + nw + 2 * statistics + 2 * d.out) * 4 + batch * 12,
+                 products, [=] {
+                   float *y = room<float>(ny), *mean = room<float>(statistics), *rstd = room<float>(statistics);
                    const float *x = numbers<float>(nx), *w = numbers<float>(nw, 0.05), *scale = numbers<float>(d.out),
-                               *shift = numbers<float>(d.out), *none = nullptr;
-                   std::vector<Flag> half;
-                   for (Index i = 0; i < batch * 12; ++i) half.push_back(static_cast<Flag>(i % 2));
-                   const Flag* keep = on_gpu(half);
+                               *shift = numbers<float>(d.out);
+                   const Flag* keep = half();
                    return [=] {
-                     cuda_ops::lead_conv1d_norm_gelu_forward(exec(), d, BlockNorm::group, y, z, masked, mean, rstd, x, keep, w,
-                                                             none, scale, shift, 1e-5f);
+                     table().lead_conv1d_norm_gelu_forward(exec(), d, BlockNorm::group, y, mean, rstd, x, keep, w, nullptr,
+                                                           scale, shift, 1e-5f);
+                   };
+                 }});
+  all.push_back({"lead_conv1d_norm_gelu_backward f32", shape,
+                 (nx / 2 + ny + 2 * nw + 2 * statistics + 4 * d.out) * 4 + batch * 12, 2 * products, [=] {
+                   const float *dy = numbers<float>(ny), *x = numbers<float>(nx), *mean = numbers<float>(statistics, 0),
+                               *rstd = numbers<float>(statistics, 0, 1), *w = numbers<float>(nw, 0.05),
+                               *scale = numbers<float>(d.out), *shift = numbers<float>(d.out);
+                   const Flag* keep = half();
+                   const Grad<float> dw = grad<float>(nw), dscale = grad<float>(d.out), dshift = grad<float>(d.out);
+                   return [=] {
+                     table().lead_conv1d_norm_gelu_backward(exec(), d, BlockNorm::group, dw, {}, dscale, dshift, dy, x, keep, w,
+                                                            nullptr, scale, shift, mean, rstd);
                    };
                  }});
 }

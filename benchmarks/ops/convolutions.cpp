@@ -65,6 +65,40 @@ void conv1d_norm_gelu_backward(Case& c, const Sizes& s) {
   });
 }
 
+/// Half of the leads masked.
+const Flag* half_of_the_leads(Case& c, const Conv1dDims& d) {
+  std::vector<Flag> keep(static_cast<std::size_t>(d.batch * d.in));
+  for (std::size_t i = 0; i < keep.size(); ++i) keep[i] = i % 2 == 0;
+  return c.input(keep);
+}
+
+void lead_conv1d_norm_gelu_forward(Case& c, const Sizes& s) {
+  const Conv1dDims d = s.block(0);
+  float *y = c.output(outputs(d)), *mean = c.output(d.batch * d.out), *rstd = c.output(d.batch * d.out);
+  const float *x = c.input(inputs(d)), *weight = c.input(weights(d), 0.1f), *nw = c.input(d.out), *nb = c.input(d.out);
+  const Flag* keep = half_of_the_leads(c, d);
+  c.flops(work(d) / 2);
+  c.call([=](const Table& op) {
+    op.lead_conv1d_norm_gelu_forward({}, d, BlockNorm::group, y, mean, rstd, x, keep, weight, nullptr, nw, nb, kEps);
+  });
+}
+
+void lead_conv1d_norm_gelu_backward(Case& c, const Sizes& s) {
+  const Conv1dDims d = s.block(0);
+  const Grad<float> dweight = c.gradient(weights(d)), dnw = c.gradient(d.out), dnb = c.gradient(d.out);
+  const float *dy = c.input(outputs(d)), *x = c.input(inputs(d)), *weight = c.input(weights(d), 0.1f), *nw = c.input(d.out),
+              *nb = c.input(d.out);
+  const Flag* keep = half_of_the_leads(c, d);
+  float *y = c.scratch(outputs(d)), *mean = c.scratch(d.batch * d.out), *rstd = c.scratch(d.batch * d.out);
+  cpu().backend().ops<float>().lead_conv1d_norm_gelu_forward({}, d, BlockNorm::group, y, mean, rstd, x, keep, weight, nullptr,
+                                                             nw, nb, kEps);
+  c.flops(work(d));  // with z computed anew: half of it again
+  c.call([=](const Table& op) {
+    op.lead_conv1d_norm_gelu_backward({}, d, BlockNorm::group, dweight, {}, dnw, dnb, dy, x, keep, weight, nullptr, nw, nb,
+                                      mean, rstd);
+  });
+}
+
 void conv_positional_forward(Case& c, const Sizes& s) {
   const Conv1dDims d = s.position();
   float *y = c.output(inputs(d)), *z = c.output(inputs(d));
@@ -91,6 +125,8 @@ std::vector<Op> convolution_ops() {
           {"conv1d_group_norm_gelu_backward", conv1d_norm_gelu_backward<0>},
           {"conv1d_gelu_forward", conv1d_norm_gelu_forward<1>},
           {"conv1d_gelu_backward", conv1d_norm_gelu_backward<1>},
+          {"lead_conv1d_norm_gelu_forward", lead_conv1d_norm_gelu_forward},
+          {"lead_conv1d_norm_gelu_backward", lead_conv1d_norm_gelu_backward},
           {"conv_positional_forward", conv_positional_forward},
           {"conv_positional_backward", conv_positional_backward}};
 }

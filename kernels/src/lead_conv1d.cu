@@ -3,9 +3,9 @@
 
 namespace anylead::cuda_ops {
 
-template Index lead_conv1d_product(const Exec&, Conv1dDims, float*, float*, float*, float*, float*, const float*, const Flag*,
+template Index lead_conv1d_product(const Exec&, Conv1dDims, float*, float*, float*, float*, const float*, const Flag*,
                                    const float*, const float*);
-template Index lead_conv1d_product(const Exec&, Conv1dDims, double*, double*, double*, double*, double*, const double*,
-                                   const Flag*, const double*, const double*);
+template Index lead_conv1d_product(const Exec&, Conv1dDims, double*, double*, double*, double*, const double*, const Flag*,
+                                   const double*, const double*);
 
 }  // namespace anylead::cuda_ops

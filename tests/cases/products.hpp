@@ -120,6 +120,48 @@ inline OpCase conv1d_norm_gelu(Conv1dDims d, BlockNorm norm, bool bias, bool bac
   });
 }
 
+/// kept: probability that a lead is not masked; 1: no mask is given.
+inline OpCase lead_conv1d_norm_gelu(Conv1dDims d, BlockNorm norm, bool bias, double kept, bool backward) {
+  OpCase c(backward ? "lead_conv1d_norm_gelu_backward" : "lead_conv1d_norm_gelu_forward",
+           str(describe(d), " norm ", static_cast<int>(norm), " kept ", kept, bias ? "" : " without bias"));
+  const Index nx = d.batch * d.time * d.in, ny = d.batch * d.out_time() * d.out, nw = d.out * d.in * d.taps;
+  const Index ns = norm == BlockNorm::group ? d.batch * d.out : d.batch * d.out_time();
+  const bool normed = norm != BlockNorm::none;
+  c.normal("x", nx, 2).normal("weight", nw);
+  if (kept < 1) c.flags("keep", d.batch * d.in, kept);
+  if (bias) c.normal("bias", d.out);
+  if (normed) c.normal("norm_weight", d.out, 1, 0.5).normal("norm_bias", d.out);
+  c.costs(longest(d), (backward ? 2 : 1) * products(d) + 60 * double(ny), double(nx + 2 * ny + nw));
+  c.may_spread();  // where leads are masked by a device's other ops, which multiply by 0
+  const std::vector<Flag> mask = kept < 1 ? c.draw_flags("keep", d.batch * d.in, kept) : std::vector<Flag>();
+  std::vector<double> y(static_cast<std::size_t>(ny)), mean(static_cast<std::size_t>(ns)), rstd = mean;
+  reference::lead_conv1d_norm_gelu_forward({}, d, norm, y.data(), mean.data(), rstd.data(), c.values("x"),
+                                           mask.empty() ? nullptr : mask.data(), c.values("weight"), c.values("bias"),
+                                           c.values("norm_weight"), c.values("norm_bias"), kNormEpsilon);
+  double steepest = 1;  // a lead's mean is no part of what is normalised, but of what is rounded
+  if (normed)
+    for (const double s : rstd) steepest = std::max(steepest, s);
+  if (!backward) {
+    c.output("y", ny).of_size(steepest);
+    if (normed) c.output("mean", ns).of_size(1).output("rstd", ns);
+    return c.runs([=]<Real T>(const OpTable<T>& op, const Exec& e, const test::Bound<T>& b) {
+      op.lead_conv1d_norm_gelu_forward(e, d, norm, b.real("y"), b.optional("mean"), b.optional("rstd"), b.real("x"),
+                                       b.template optional<Flag>("keep"), b.real("weight"), b.optional("bias"),
+                                       b.optional("norm_weight"), b.optional("norm_bias"), T(kNormEpsilon));
+    });
+  }
+  if (normed) c.kept("mean", mean).kept("rstd", rstd);
+  c.fixed().normal("dy", ny).gradient("dweight", nw).of_size(steepest);
+  if (bias) c.gradient("dbias", d.out).of_size(steepest);
+  if (normed) c.gradient("dnorm_weight", d.out).of_size(steepest).gradient("dnorm_bias", d.out).of_size(steepest);
+  return c.runs([=]<Real T>(const OpTable<T>& op, const Exec& e, const test::Bound<T>& b) {
+    op.lead_conv1d_norm_gelu_backward(
+        e, d, norm, b.grad("dweight"), b.optional_grad("dbias"), b.optional_grad("dnorm_weight"), b.optional_grad("dnorm_bias"),
+        b.real("dy"), b.real("x"), b.template optional<Flag>("keep"), b.real("weight"), b.optional("bias"),
+        b.optional("norm_weight"), b.optional("norm_bias"), b.optional("mean"), b.optional("rstd"));
+  });
+}
+
 /// L / 2 frames of padding on each side; an even L gives one frame more, which is dropped.
 inline Conv1dDims positional(Index batch, Index time, Index width, Index taps, Index groups) {
   return {batch, time, width, width, taps, 1, taps / 2, groups};
@@ -195,6 +237,24 @@ inline std::vector<OpCase> blocks() {
     for (const BlockNorm norm : {BlockNorm::none, BlockNorm::group, BlockNorm::layer})
       for (const bool bias : {true, false})
         for (const bool backward : {false, true}) all.push_back(conv1d_norm_gelu(d, norm, bias, backward));
+  return all;
+}
+
+/// Batch, time, leads, out, taps, stride, padding, groups.
+inline std::vector<OpCase> lead_blocks() {
+  std::vector<OpCase> all;
+  for (const Conv1dDims& d : {Conv1dDims{0, 8, 12, 4, 2, 2, 0, 1},
+                              {1, 1, 1, 1, 1, 1, 0, 1},
+                              {3, 200, 12, 67, 2, 2, 0, 1},
+                              {2, 129, 12, 33, 2, 2, 0, 1},
+                              {1, 70, 5, 130, 3, 2, 0, 1},
+                              {2, 71, 3, 40, 5, 1, 0, 1},
+                              {2, 50, 1, 24, 2, 5, 0, 1},
+                              {1, 40, 12, 9, 4, 2, 0, 1}})
+    for (const BlockNorm norm : {BlockNorm::none, BlockNorm::group, BlockNorm::layer})
+      for (const double kept : {0., 0.5, 1.})
+        for (const bool backward : {false, true})
+          all.push_back(lead_conv1d_norm_gelu(d, norm, d.batch % 2 == 0, kept, backward));
   return all;
 }
 

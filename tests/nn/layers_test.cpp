@@ -63,7 +63,14 @@ TEST_CASE("gradients of the feature extractor are right in both modes", "[nn]") 
       for (const auto& layers :
            {std::vector<nn::ConvLayer>{{4, 2, 2}}, std::vector<nn::ConvLayer>{{4, 2, 2}, {5, 3, 2}, {3, 2, 1}}}) {
         Features features({.leads = 3, .layers = layers, .mode = mode, .bias = bias});
-        check(features, [&](const Var<double>& x) { return features.forward(x); }, {normal<double>("x", {2, 19, 3})});
+        const auto x = normal<double>("x", {2, 3, 19});
+        check(features, [&](const Var<double>& in) { return features.forward(in); }, {x});
+        // no gradient of the recording: the first block as one op
+        const auto keep = tensor<Flag>({1, 0, 1, 1, 1, 0}, {2, 3});
+        const auto result =
+            autograd::check([&](Tape<double>& tape, const Inputs&) { return features.forward(tape.input(x), keep); }, {},
+                            {.entries = 12, .leaves = test::leaves<double>(features)});
+        CHECK(result.checked > 0);
       }
 }
 

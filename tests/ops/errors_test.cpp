@@ -40,6 +40,15 @@ TEST_CASE("ops name what does not fit", "[ops]") {
   CHECK_THROWS_AS(ops::dropout_add(v({2, 3}), v({3, 2}), Dropout{}), ShapeError);
   CHECK_THROWS_AS(ops::lead_mask(v({2, 3})), ShapeError);
   CHECK_THROWS_AS(ops::lead_mask(v({2, 3, 4}), tensor<Flag>({1, 1}, {2})), ShapeError);
+  const auto first_block = [](const Shape& x, const Tensor<Flag>& keep, const Shape& weight) {
+    return ops::lead_conv1d_norm_gelu(v(x), keep, v(weight), {}, {.stride = 2}, BlockNorm::none);
+  };
+  CHECK_THROWS_WITH(first_block({2, 8}, {}, {4, 8, 2}), Contains("expected a recording [B, C, T], found [2, 8]"));
+  CHECK_THROWS_WITH(first_block({2, 8, 9}, tensor<Flag>({1, 1}, {2}), {4, 8, 2}), Contains("keep [2] for x [2, 8, 9]"));
+  CHECK_THROWS_WITH(first_block({2, 8, 9}, {}, {4, 12, 2}), Contains("lead_conv1d_norm_gelu: weight [4, 12, 2] expects 12"));
+  CHECK_THROWS_WITH(first_block({2, 8, 1}, {}, {4, 8, 2}), Contains("2 taps on 1 frames"));
+  CHECK_THROWS_WITH(ops::lead_conv1d_norm_gelu(v({2, 8, 9}), {}, v({4, 8, 2}), {}, {}, BlockNorm::group),
+                    Contains("norm weight"));
   CHECK_THROWS_AS(ops::mask_rows(v({2, 3}), tensor<Flag>({1}, {1})), ShapeError);
   CHECK_THROWS_AS(ops::mask_rows(v({2, 3}), tensor<Flag>({1, 0}, {2}), v({4})), ShapeError);
   CHECK_THROWS_AS(ops::concat_rows(v({2, 3}), v({2, 4})), ShapeError);

@@ -102,6 +102,20 @@ TEST_CASE("gradients of products are right", "[ops]") {
         norm == BlockNorm::none
             ? Values{x, normal<double>("w", {4, 6, 2}), bias}
             : Values{x, normal<double>("w", {4, 6, 2}), bias, normal<double>("nw", {4}, 1), normal<double>("nb", {4})});
+  const auto keep = tensor<Flag>({1, 0, 1, 1, 0, 0, 0, 1, 1, 0, 1, 0}, {2, 6});
+  const auto recording = normal<double>("x", {2, 6, 7});
+  for (const BlockNorm norm : {BlockNorm::none, BlockNorm::group, BlockNorm::layer}) {
+    const bool normed = norm != BlockNorm::none;
+    Values values = {normal<double>("w", {4, 6, 2}), bias};
+    if (normed) values.insert(values.end(), {normal<double>("nw", {4}, 1), normal<double>("nb", {4})});
+    const auto block = [=](const Var<double>& signal, const Inputs& in) {
+      return ops::lead_conv1d_norm_gelu(signal, keep, in[0], in[1], {.stride = 2}, norm, normed ? in[2] : Var<double>(),
+                                        normed ? in[3] : Var<double>());
+    };
+    check([=](const Inputs& in) { return block(Var<double>(recording), in); }, values);
+    values.push_back(recording);  // with a gradient of the recording: by its parts
+    check([=](const Inputs& in) { return block(in.back(), in); }, values);
+  }
   for (const Index taps : {1, 4, 5, 16})
     check([](const Inputs& in) { return ops::conv_positional(in[0], in[1], in[2], 2); },
           {x, normal<double>("w", {6, 3, taps}), normal<double>("b", {6})});
@@ -262,6 +276,24 @@ TEST_CASE("a fused op equals the composition of its parts, forward and backward"
         block);
   equal([=](const Inputs& in) { return ops::conv1d_norm_gelu(in[0], in[1], in[2], stride2, BlockNorm::none); },
         [=](const Inputs& in) { return ops::gelu(ops::conv1d(in[0], in[1], in[2], stride2)); }, {block[0], block[1], block[2]});
+  const auto recording = normal<double>("recording", {3, 12, 21}, 3);
+  const auto keep = tensor<Flag>(
+      {1, 0, 1, 1, 0, 0, 1, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, {3, 12});
+  for (const Tensor<Flag>& mask : {keep, Tensor<Flag>()})
+    for (const BlockNorm norm : {BlockNorm::none, BlockNorm::group, BlockNorm::layer}) {
+      const bool normed = norm != BlockNorm::none;
+      const auto none = Var<double>();
+      equal(
+          [=](const Inputs& in) {
+            return ops::lead_conv1d_norm_gelu(Var<double>(recording), mask, in[0], in[1], stride2, norm, normed ? in[2] : none,
+                                              normed ? in[3] : none);
+          },
+          [=](const Inputs& in) {
+            return ops::conv1d_norm_gelu(ops::lead_mask(Var<double>(recording), mask), in[0], in[1], stride2, norm,
+                                         normed ? in[2] : none, normed ? in[3] : none);
+          },
+          normed ? Values{block[1], block[2], block[3], block[4]} : Values{block[1], block[2]});
+    }
   // an odd kernel needs no trimming; the even one is compared with the odd one whose last tap is 0
   equal([](const Inputs& in) { return ops::conv_positional(in[0], in[1], in[2], 3); },
         [](const Inputs& in) {
@@ -349,4 +381,27 @@ TEST_CASE("NaN in a representation reaches every gradient it touches", "[ops]") 
                                  0.5);
   });
   for (std::size_t i = 5; i < 10; ++i) CHECK(std::isnan(pair[i]));
+}
+
+TEST_CASE("a masked lead is not read into the first block, whatever it holds", "[ops]") {
+  std::vector<float> values(2 * 3 * 10, 1.f);
+  const auto hide = [&](std::size_t from, std::size_t count) {
+    std::fill_n(values.begin() + static_cast<std::ptrdiff_t>(from * 10), count * 10, std::numeric_limits<float>::quiet_NaN());
+  };
+  hide(0, 1);
+  hide(3, 3);
+  const auto keep = tensor<Flag>({0, 1, 1, 0, 0, 0}, {2, 3});
+  const auto recording = tensor(values, {2, 3, 10});
+  for (const BlockNorm norm : {BlockNorm::none, BlockNorm::group, BlockNorm::layer}) {
+    const bool normed = norm != BlockNorm::none;
+    Tape<float> tape;
+    const auto w = tape.input_with_grad(normal<float>("w", {5, 3, 2})), nw = tape.input_with_grad(normal<float>("nw", {5})),
+               nb = tape.input_with_grad(normal<float>("nb", {5}));
+    const auto y = ops::lead_conv1d_norm_gelu(Var<float>(recording), keep, w, {}, {.stride = 2}, norm,
+                                              normed ? nw : Var<float>(), normed ? nb : Var<float>());
+    for (const float v : y.value().to_host()) CHECK(std::isfinite(v));
+    tape.backward({{y, normal<float>("dy", y.shape())}});
+    const auto dw = tape.grad(w).to_host();
+    for (std::size_t i = 0; i < dw.size(); ++i) CHECK((i / 2 % 3 == 0 ? dw[i] == 0 : std::isfinite(dw[i])));
+  }
 }

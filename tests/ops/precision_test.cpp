@@ -59,3 +59,14 @@ TEST_CASE("the positional convolution multiplies in bf16 where it is told to", "
   check([](const Inputs& in, Precision p) { return ops::conv_positional(in[0], in[1], in[2], 2, p); },
         {normal<float>("x", {2, 33, 16}), normal<float>("w", {16, 8, 4}, 0, 0.2), normal<float>("b", {16})});
 }
+
+TEST_CASE("the first block out of recorded leads is not rounded, whatever it is told", "[ops]") {
+  const Var<float> x(normal<float>("x", {2, 12, 31})), w(normal<float>("w", {16, 12, 2}, 0, 0.2)),
+      scale(normal<float>("scale", {16}, 1, 0.2)), shift(normal<float>("shift", {16}));
+  const auto block = [&](Precision p) {
+    return ops::lead_conv1d_norm_gelu(x, {}, w, {}, {.stride = 2, .precision = p}, BlockNorm::group, scale, shift)
+        .value()
+        .to_host();
+  };
+  CHECK(block(Precision::bf16) == block(Precision::full));
+}

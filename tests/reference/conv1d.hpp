@@ -56,11 +56,11 @@ inline void conv1d_norm_gelu_forward(const Exec& e, Conv1dDims d, BlockNorm norm
   gelu_forward(e, d.batch * d.out_time() * d.out, y, y);
 }
 
-inline void conv1d_norm_gelu_backward(const Exec& e, Conv1dDims d, BlockNorm norm, Grad<double> dx, Grad<double> dweight,
-                                      Grad<double> dbias, Grad<double> dnorm_weight, Grad<double> dnorm_bias, double*,
-                                      const double* dy, const double* x, const double* z, const double* weight,
-                                      const double* norm_weight, const double* norm_bias, const double* mean,
-                                      const double* rstd) {
+/// dz [B, T', K], through the GELU and the norm.
+inline std::vector<double> block_norm_backward(const Exec& e, Conv1dDims d, BlockNorm norm, Grad<double> dnorm_weight,
+                                               Grad<double> dnorm_bias, const double* dy, const double* z,
+                                               const double* norm_weight, const double* norm_bias, const double* mean,
+                                               const double* rstd) {
   const Index n = d.batch * d.out_time() * d.out, time = d.out_time();
   std::vector<double> normed = zeros(n), dn = zeros(n), dz = zeros(n);
   for (Index i = 0; i < n; ++i) {
@@ -76,7 +76,61 @@ inline void conv1d_norm_gelu_backward(const Exec& e, Conv1dDims d, BlockNorm nor
     layer_norm_backward(e, {d.batch * time, d.out}, whole(dz), dnorm_weight, dnorm_bias, dn.data(), z, norm_weight, mean, rstd);
   else
     dz = dn;
+  return dz;
+}
+
+inline void conv1d_norm_gelu_backward(const Exec& e, Conv1dDims d, BlockNorm norm, Grad<double> dx, Grad<double> dweight,
+                                      Grad<double> dbias, Grad<double> dnorm_weight, Grad<double> dnorm_bias, double*,
+                                      const double* dy, const double* x, const double* z, const double* weight,
+                                      const double* norm_weight, const double* norm_bias, const double* mean,
+                                      const double* rstd) {
+  const std::vector<double> dz =
+      block_norm_backward(e, d, norm, dnorm_weight, dnorm_bias, dy, z, norm_weight, norm_bias, mean, rstd);
   conv1d_backward(e, d, dx, dweight, dbias, dz.data(), x, weight);
+}
+
+/// Calls f(y place, place in the recording, weight place) for every product with a lead that is kept.
+template <class F>
+void each_lead_product(const Conv1dDims& d, const Flag* keep, F&& f) {
+  for (Index b = 0; b < d.batch; ++b)
+    for (Index t = 0; t < d.out_time(); ++t)
+      for (Index k = 0; k < d.out; ++k)
+        for (Index c = 0; c < d.in; ++c)
+          for (Index l = 0; l < d.taps; ++l)
+            if (!keep || keep[b * d.in + c])
+              f((b * d.out_time() + t) * d.out + k, (b * d.in + c) * d.time + t * d.stride + l, (k * d.in + c) * d.taps + l);
+}
+
+inline std::vector<double> lead_conv1d(Conv1dDims d, const double* x, const Flag* keep, const double* weight,
+                                       const double* bias) {
+  std::vector<double> z = zeros(d.batch * d.out_time() * d.out);
+  for (std::size_t i = 0; i < z.size(); ++i) z[i] = bias ? bias[static_cast<Index>(i) % d.out] : 0;
+  each_lead_product(d, keep, [&](Index i, Index j, Index w) { z[static_cast<std::size_t>(i)] += x[j] * weight[w]; });
+  return z;
+}
+
+inline void lead_conv1d_norm_gelu_forward(const Exec& e, Conv1dDims d, BlockNorm norm, double* y, double* mean, double* rstd,
+                                          const double* x, const Flag* keep, const double* weight, const double* bias,
+                                          const double* norm_weight, const double* norm_bias, double eps) {
+  const std::vector<double> z = lead_conv1d(d, x, keep, weight, bias);
+  block_norm_forward(e, d, norm, y, mean, rstd, z.data(), norm_weight, norm_bias, eps);
+  gelu_forward(e, d.batch * d.out_time() * d.out, y, y);
+}
+
+inline void lead_conv1d_norm_gelu_backward(const Exec& e, Conv1dDims d, BlockNorm norm, Grad<double> dweight,
+                                           Grad<double> dbias, Grad<double> dnorm_weight, Grad<double> dnorm_bias,
+                                           const double* dy, const double* x, const Flag* keep, const double* weight,
+                                           const double* bias, const double* norm_weight, const double* norm_bias,
+                                           const double* mean, const double* rstd) {
+  const std::vector<double> z = lead_conv1d(d, x, keep, weight, bias);
+  const std::vector<double> dz =
+      block_norm_backward(e, d, norm, dnorm_weight, dnorm_bias, dy, z.data(), norm_weight, norm_bias, mean, rstd);
+  std::vector<double> gw = zeros(d.out * d.in * d.taps), gb = zeros(d.out);
+  each_lead_product(
+      d, keep, [&](Index i, Index j, Index w) { gw[static_cast<std::size_t>(w)] += dz[static_cast<std::size_t>(i)] * x[j]; });
+  for (std::size_t i = 0; i < dz.size(); ++i) gb[i % static_cast<std::size_t>(d.out)] += dz[i];
+  put(dweight, gw);
+  put(dbias, gb);
 }
 
 /// Copies [B, from, C] to [B, to, C], cutting or filling with zeros.

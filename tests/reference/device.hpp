@@ -57,6 +57,8 @@ constexpr OpTable<double> table() {
       .conv1d_backward = conv1d_backward,
       .conv1d_norm_gelu_forward = conv1d_norm_gelu_forward,
       .conv1d_norm_gelu_backward = conv1d_norm_gelu_backward,
+      .lead_conv1d_norm_gelu_forward = lead_conv1d_norm_gelu_forward,
+      .lead_conv1d_norm_gelu_backward = lead_conv1d_norm_gelu_backward,
       .conv_positional_forward = conv_positional_forward,
       .conv_positional_backward = conv_positional_backward,
       .attention_forward = attention_forward,

@@ -114,6 +114,28 @@ inline void conv1d_norm_gelu_backward(const Exec& e, Conv1dDims d, BlockNorm nor
   own().conv1d_backward(e, d, dx, dweight, dbias, dz, x, weight);
 }
 
+// Own parts: the mask with its transposition, then the block, which computes z anew backward, too.
+
+inline void lead_conv1d_norm_gelu_forward(const Exec& e, Conv1dDims d, BlockNorm norm, float* y, float* mean, float* rstd,
+                                          const float* x, const Flag* keep, const float* weight, const float* bias,
+                                          const float* norm_weight, const float* norm_bias, float eps) {
+  const Temporary masked(d.batch * d.time * d.in), z(d.batch * d.out_time() * d.out);
+  own().lead_mask_forward(e, {d.batch, d.in, d.time}, masked, x, keep);
+  own().conv1d_norm_gelu_forward(e, d, norm, y, z, mean, rstd, masked, weight, bias, norm_weight, norm_bias, eps);
+}
+
+inline void lead_conv1d_norm_gelu_backward(const Exec& e, Conv1dDims d, BlockNorm norm, Grad<float> dweight, Grad<float> dbias,
+                                           Grad<float> dnorm_weight, Grad<float> dnorm_bias, const float* dy, const float* x,
+                                           const Flag* keep, const float* weight, const float* bias, const float* norm_weight,
+                                           const float* norm_bias, const float* mean, const float* rstd) {
+  const Index n = d.batch * d.out_time() * d.out;
+  const Temporary masked(d.batch * d.time * d.in), z(n), dz(n);
+  own().lead_mask_forward(e, {d.batch, d.in, d.time}, masked, x, keep);
+  own().conv1d_forward(e, d, z, masked, weight, bias);
+  own().conv1d_norm_gelu_backward(e, d, norm, {}, dweight, dbias, dnorm_weight, dnorm_bias, dz, dy, masked, z, weight,
+                                  norm_weight, norm_bias, mean, rstd);
+}
+
 inline void conv_positional_forward(const Exec& e, Conv1dDims d, float* y, float* z, const float* x, const float* weight,
                                     const float* bias) {
   const Index n = d.batch * d.time * d.in, segment = d.time * d.in, full_segment = d.out_time() * d.in;

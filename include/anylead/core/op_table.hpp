@@ -115,6 +115,18 @@ struct OpTable {
                                     Grad<T> dnorm_weight, Grad<T> dnorm_bias, T* dz, const T* dy, const T* x, const T* z,
                                     const T* weight, const T* norm_weight, const T* norm_bias, const T* mean, const T* rstd);
 
+  /// The first block out of leads as they are recorded: conv1d_norm_gelu_forward of lead_mask_forward(x [B, C, T], keep [B, C]
+  /// or null), without padding and in one group. Masked leads are no terms: they are neither read nor multiplied, whatever they
+  /// hold. So few terms are never rounded: d.precision is not looked at. z is not kept, backward computes it anew.
+  void (*lead_conv1d_norm_gelu_forward)(const Exec&, Conv1dDims, BlockNorm, T* y, T* mean, T* rstd, const T* x,
+                                        const Flag* keep, const T* weight, const T* bias, const T* norm_weight,
+                                        const T* norm_bias, T eps);
+  /// There is no gradient of the recording.
+  void (*lead_conv1d_norm_gelu_backward)(const Exec&, Conv1dDims, BlockNorm, Grad<T> dweight, Grad<T> dbias,
+                                         Grad<T> dnorm_weight, Grad<T> dnorm_bias, const T* dy, const T* x, const Flag* keep,
+                                         const T* weight, const T* bias, const T* norm_weight, const T* norm_bias,
+                                         const T* mean, const T* rstd);
+
   /// y = x + gelu(z), z [B, T, C] = convolution with stride 1 and as many outputs as inputs; T' may exceed T by one (even
   /// number of taps), the frames behind T are dropped. x, y, z [B, T, C].
   void (*conv_positional_forward)(const Exec&, Conv1dDims, T* y, T* z, const T* x, const T* weight, const T* bias);

@@ -17,31 +17,57 @@ inline constexpr Index kSumRows = 32;
 struct ColumnSumsPass {
   /// sums [width] = sum over t of x - m, or of (x - m) (z - k) unless z is null. x, z: rows `stride` apart; m, k [width].
   template <Isa isa, class T>
-  ANYLEAD_SIMD static void run(Index time, Index stride, Index width, T* sums, const T* x, const T* m, const T* z, const T* k,
-                               T* block) {
+  ANYLEAD_SIMD static void run(Index time, Index stride, Index width, T* sums, const T* x, const T* m, const T* z, const T* k) {
     std::fill(sums, sums + width, T(0));
     for (Index first = 0; first < time; first += kSumRows) {
-      std::fill(block, block + width, T(0));
-      const Index last = first + kSumRows < time ? first + kSumRows : time;
-      for (Index o = first * stride; o < last * stride; o += stride) {
-        if (z)
-          for_lanes<isa, T>(width, [&](auto at) ANYLEAD_SIMD_LAMBDA {
-            at.store(block, at(block) + (at(x + o) - at(m)) * (at(z + o) - at(k)));
-          });
-        else
-          for_lanes<isa, T>(width, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(block, at(block) + (at(x + o) - at(m))); });
-      }
-      for (Index c = 0; c < width; ++c) sums[c] += block[c];
+      const Index begin = first * stride, end = (first + kSumRows < time ? first + kSumRows : time) * stride;
+      for_lanes<isa, T>(width, [&](auto at) ANYLEAD_SIMD_LAMBDA {
+        Vec<T, register_bytes(isa)> block = {};
+        const auto center = at(m);
+        if (z) {
+          const auto other = at(k);
+          for (Index o = begin; o < end; o += stride) block += (at(x + o) - center) * (at(z + o) - other);
+        } else {
+          for (Index o = begin; o < end; o += stride) block += at(x + o) - center;
+        }
+        at.store(sums, at(sums) + block);
+      });
     }
   }
 };
 
+/// What a norm makes of a stripe of a segment: n = (x - m) s weight + bias. All [width].
+template <class T>
+struct ColumnNorm {
+  const T *m, *s, *weight, *bias;
+};
+
 struct NormalizeColumnsPass {
-  /// y = (x - m) s weight + bias
+  /// y = n of all rows, or gelu(n).
   template <Isa isa, class T>
-  ANYLEAD_SIMD static void run(Index width, T* y, const T* x, const T* m, const T* s, const T* weight, const T* bias) {
-    for_lanes<isa, T>(width,
-                      [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(y, (at(x) - at(m)) * at(s) * at(weight) + at(bias)); });
+  ANYLEAD_SIMD static void run(Index time, Index stride, Index width, bool gelu, T* y, const T* x, ColumnNorm<T> norm) {
+    for (Index o = 0; o < time * stride; o += stride)
+      if (gelu)
+        for_lanes<isa, T>(width, [&](auto at) ANYLEAD_SIMD_LAMBDA {
+          const auto v = (at(x + o) - at(norm.m)) * at(norm.s) * at(norm.weight) + at(norm.bias);
+          at.store(y + o, v * normal(v).cdf);
+        });
+      else
+        for_lanes<isa, T>(width, [&](auto at) ANYLEAD_SIMD_LAMBDA {
+          at.store(y + o, (at(x + o) - at(norm.m)) * at(norm.s) * at(norm.weight) + at(norm.bias));
+        });
+  }
+};
+
+struct NormalizeGeluBackwardPass {
+  /// dx = dy gelu'(n) of all rows.
+  template <Isa isa, class T>
+  ANYLEAD_SIMD static void run(Index time, Index stride, Index width, T* dx, const T* dy, const T* x, ColumnNorm<T> norm) {
+    for (Index o = 0; o < time * stride; o += stride)
+      for_lanes<isa, T>(width, [&](auto at) ANYLEAD_SIMD_LAMBDA {
+        const auto v = (at(x + o) - at(norm.m)) * at(norm.s) * at(norm.weight) + at(norm.bias);
+        at.store(dx + o, at(dy + o) * gelu_slope(v, normal(v)));
+      });
   }
 };
 
@@ -73,20 +99,14 @@ void group_norm(GroupNormDims d, bool gelu, T* y, T* mean, T* rstd, const T* x, 
   const Index group = d.channels / d.groups;
   for_stripes(d, [&](Index width, Index o, Index c, Index g) {
     struct Room;
-    T *m = scratch<Room, T>(4 * width), *s = m + width, *zeros = s + width, *block = zeros + width;
+    T *m = scratch<Room, T>(3 * width), *s = m + width, *zeros = s + width;
     std::fill(zeros, zeros + width, T(0));
     with_isa<ColumnSumsPass>(d.time, d.channels, width, m, x + o, static_cast<const T*>(zeros), static_cast<const T*>(nullptr),
-                             static_cast<const T*>(nullptr), block);
+                             static_cast<const T*>(nullptr));
     group_means(width, group, d.time, m, [&](T v, Index i) { return mean[g + i] = v; });
-    with_isa<ColumnSumsPass>(d.time, d.channels, width, s, x + o, static_cast<const T*>(m), x + o, static_cast<const T*>(m),
-                             block);
+    with_isa<ColumnSumsPass>(d.time, d.channels, width, s, x + o, static_cast<const T*>(m), x + o, static_cast<const T*>(m));
     group_means(width, group, d.time, s, [&](T v, Index i) { return rstd[g + i] = T(1) / std::sqrt(v + eps); });
-    for (Index t = 0; t < d.time; ++t) {
-      T* row = y + o + t * d.channels;
-      with_isa<NormalizeColumnsPass>(width, row, x + o + t * d.channels, static_cast<const T*>(m), static_cast<const T*>(s),
-                                     weight + c, bias + c);
-      if (gelu) with_isa<GeluPass>(width, row, static_cast<const T*>(row));
-    }
+    with_isa<NormalizeColumnsPass>(d.time, d.channels, width, gelu, y + o, x + o, ColumnNorm<T>{m, s, weight + c, bias + c});
   });
 }
 
@@ -118,8 +138,7 @@ void group_norm_backward(GroupNormDims d, bool gelu, Grad<T> dx, Grad<T> dweight
   T* sums = scratch<Sums, T>(2 * d.batch * d.channels);
   for_stripes(d, [&](Index width, Index o, Index c, Index g) {
     struct Room;
-    T *room = scratch<Room, T>(6 * width), *a = room, *b = a + width, *block = b + width, *m = block + width, *s = m + width,
-      *zeros = s + width;
+    T *room = scratch<Room, T>(5 * width), *a = room, *b = a + width, *m = b + width, *s = m + width, *zeros = s + width;
     for (Index i = 0; i < width; ++i) {
       m[i] = mean[g + i / group];
       s[i] = rstd[g + i / group];
@@ -128,17 +147,13 @@ void group_norm_backward(GroupNormDims d, bool gelu, Grad<T> dx, Grad<T> dweight
     const T *center = m, *scale = s, *zero = zeros, *own_dy = dy + o, *own_x = x + o, *none = nullptr;
     const Grad<T> own_dx = advanced(dx, o);
     if (gelu) {  // dx receives the gradient of the normalised value first
-      for (Index t = 0; t < d.time; ++t) {
-        T* row = own_dx.data + t * d.channels;
-        with_isa<NormalizeColumnsPass>(width, row, own_x + t * d.channels, center, scale, weight + c, bias + c);
-        with_isa<GeluBackwardPass>(width, Grad<T>{row, GradMode::overwrite}, own_dy + t * d.channels,
-                                   static_cast<const T*>(row));
-      }
+      with_isa<NormalizeGeluBackwardPass>(d.time, d.channels, width, own_dx.data, own_dy, own_x,
+                                          ColumnNorm<T>{center, scale, weight + c, bias + c});
       own_dy = own_dx.data;
     }
     T *sum_dn = sums + o / (d.time * d.channels) * 2 * d.channels + c, *sum_dnx = sum_dn + d.channels;
-    with_isa<ColumnSumsPass>(d.time, d.channels, width, sum_dn, own_dy, zero, none, none, block);
-    with_isa<ColumnSumsPass>(d.time, d.channels, width, sum_dnx, own_x, center, own_dy, zero, block);
+    with_isa<ColumnSumsPass>(d.time, d.channels, width, sum_dn, own_dy, zero, none, none);
+    with_isa<ColumnSumsPass>(d.time, d.channels, width, sum_dnx, own_x, center, own_dy, zero);
     for (Index i = 0; i < width; ++i) {
       sum_dnx[i] *= s[i];
       a[i] = sum_dn[i] * weight[c + i];

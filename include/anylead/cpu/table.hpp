@@ -6,6 +6,7 @@
 #include <anylead/cpu/conv1d.hpp>
 #include <anylead/cpu/gumbel_quantize.hpp>
 #include <anylead/cpu/layer_norm.hpp>
+#include <anylead/cpu/lead_conv1d.hpp>
 #include <anylead/cpu/linear.hpp>
 #include <anylead/cpu/masking.hpp>
 #include <anylead/cpu/optimizer_step.hpp>
@@ -56,6 +57,8 @@ const OpTable<T>& op_table() {
       .conv1d_backward = conv1d_backward<T>,
       .conv1d_norm_gelu_forward = conv1d_norm_gelu_forward<T>,
       .conv1d_norm_gelu_backward = conv1d_norm_gelu_backward<T>,
+      .lead_conv1d_norm_gelu_forward = lead_conv1d_norm_gelu_forward<T>,
+      .lead_conv1d_norm_gelu_backward = lead_conv1d_norm_gelu_backward<T>,
       .conv_positional_forward = conv_positional_forward<T>,
       .conv_positional_backward = conv_positional_backward<T>,
       .attention_forward = attention_forward<T>,

@@ -34,10 +34,14 @@ class ConvBlock {
 
   /// x: [B, T, C] -> [B, T', K].
   Var<T> forward(const Var<T>& x) const {
-    const bool normed = norm_ != BlockNorm::none;
-    return ops::conv1d_norm_gelu(x, on(x, weight_), has_bias_ ? on(x, bias_) : Var<T>(),
-                                 {.stride = layer_.stride, .precision = precision_}, norm_,
-                                 normed ? on(x, norm_weight_) : Var<T>(), normed ? on(x, norm_bias_) : Var<T>());
+    return ops::conv1d_norm_gelu(x, on(x, weight_), optional(x, bias_, has_bias_), options(), norm_, norm_on(x, norm_weight_),
+                                 norm_on(x, norm_bias_));
+  }
+
+  /// The first block: recording [B, leads, T], keep [B, leads] or undefined -> [B, T', K]. @see ops::lead_conv1d_norm_gelu
+  Var<T> forward(const Var<T>& recording, const Tensor<Flag>& keep) const {
+    return ops::lead_conv1d_norm_gelu(recording, keep, on(recording, weight_), optional(recording, bias_, has_bias_), options(),
+                                      norm_, norm_on(recording, norm_weight_), norm_on(recording, norm_bias_));
   }
 
   /// @see nn/precision.hpp
@@ -55,6 +59,9 @@ class ConvBlock {
   }
 
  private:
+  ops::Conv1dOptions options() const { return {.stride = layer_.stride, .precision = precision_}; }
+  static Var<T> optional(const Var<T>& x, const Parameter<T>& p, bool there) { return there ? on(x, p) : Var<T>(); }
+  Var<T> norm_on(const Var<T>& x, const Parameter<T>& p) const { return optional(x, p, norm_ != BlockNorm::none); }
   static double fan_in(Index in, const ConvLayer& layer) { return static_cast<double>(in * layer.taps); }
 
   ConvLayer layer_;
@@ -91,11 +98,12 @@ class ConvFeatures {
     }
   }
 
-  /// x: [B, T, leads] -> [B, frames(T), channels]. block_outputs: if not null, receives the output of each block.
-  Var<T> forward(const Var<T>& x, std::vector<Var<T>>* block_outputs = nullptr) const {
-    Var<T> h = x;
+  /// recording: [B, leads, T] -> [B, frames(T), channels]. keep: [B, leads], leads that are not masked; undefined: all.
+  /// block_outputs: if not null, receives the output of each block.
+  Var<T> forward(const Var<T>& recording, const Tensor<Flag>& keep = {}, std::vector<Var<T>>* block_outputs = nullptr) const {
+    Var<T> h;
     for (const auto& block : blocks_) {
-      h = block.forward(h);
+      h = h.defined() ? block.forward(h) : block.forward(recording, keep);
       if (block_outputs) block_outputs->push_back(h);
     }
     return h;

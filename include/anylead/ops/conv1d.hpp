@@ -1,7 +1,7 @@
 // One-dimensional convolutions of [B, T, C].
 #pragma once
 
-#include <anylead/ops/run.hpp>
+#include <anylead/ops/masking.hpp>
 
 namespace anylead::ops {
 
@@ -12,22 +12,43 @@ struct Conv1dOptions {
 
 namespace detail {
 
+/// frames: the shape [B, T, C] that x has, or takes.
 template <Real T>
-Conv1dDims conv1d_dims(std::string_view name, const Var<T>& x, const Var<T>& weight, const Var<T>& bias, Conv1dOptions o) {
-  ANYLEAD_CHECK(x.shape().rank() == 3 && weight.shape().rank() == 3, ShapeError, name,
-                "expected x [B, T, C] and weight [K, C/G, L], found ", x.shape(), " and ", weight.shape());
-  const Conv1dDims d = {x.shape()[0], x.shape()[1], x.shape()[2], weight.shape()[0], weight.shape()[2],
-                        o.stride,     o.padding,    o.groups,     o.precision};
+Conv1dDims conv1d_dims(std::string_view name, const Var<T>& x, const Shape& frames, const Var<T>& weight, const Var<T>& bias,
+                       Conv1dOptions o) {
+  ANYLEAD_CHECK(frames.rank() == 3 && weight.shape().rank() == 3, ShapeError, name,
+                "expected x [B, T, C] and weight [K, C/G, L], found ", frames, " and ", weight.shape());
+  const Conv1dDims d = {frames[0], frames[1], frames[2], weight.shape()[0], weight.shape()[2],
+                        o.stride,  o.padding, o.groups,  o.precision};
   ANYLEAD_CHECK(o.stride >= 1 && o.padding >= 0 && o.groups >= 1 && d.in % o.groups == 0 && d.out % o.groups == 0, ShapeError,
                 name, d.in, " channels to ", d.out, " in ", o.groups, " groups, stride ", o.stride, ", padding ", o.padding);
   ANYLEAD_CHECK(weight.shape()[1] == d.in / o.groups, ShapeError, name, "weight ", weight.shape(), " expects ",
-                weight.shape()[1] * o.groups, " input channels, x ", x.shape(), " has ", d.in);
+                weight.shape()[1] * o.groups, " input channels, x ", frames, " has ", d.in);
   ANYLEAD_CHECK(d.taps >= 1 && d.time + 2 * d.padding >= d.taps, ShapeError, name, d.taps, " taps on ", d.time,
                 " frames padded by ", d.padding, " on each side");
   ANYLEAD_CHECK(!bias.defined() || bias.shape() == Shape({d.out}), ShapeError, name, "bias ", bias.shape(), ", expected [",
                 d.out, "]");
   check_devices(name, x, weight, bias);
   return d;
+}
+
+template <Real T>
+void check_block_norm(std::string_view name, const Conv1dDims& d, BlockNorm norm, const Var<T>& x, const Var<T>& norm_weight,
+                      const Var<T>& norm_bias) {
+  const bool normed = norm != BlockNorm::none;
+  ANYLEAD_CHECK(norm_weight.defined() == normed && norm_bias.defined() == normed &&
+                    (!normed || (norm_weight.shape() == Shape({d.out}) && norm_bias.shape() == norm_weight.shape())),
+                ShapeError, name, "norm weight ", norm_weight.shape(), ", norm bias ", norm_bias.shape(), ", expected ",
+                normed ? "" : "none, not ", Shape({d.out}));
+  check_devices(name, x, norm_weight, norm_bias);
+}
+
+/// Mean and 1 / deviation of a block's norm, or two undefined tensors.
+template <Real T>
+std::pair<Tensor<T>, Tensor<T>> block_statistics(const Conv1dDims& d, BlockNorm norm, const Device& device) {
+  if (norm == BlockNorm::none) return {};
+  const Shape s = {d.batch, norm == BlockNorm::group ? d.out : d.out_time()};
+  return {Tensor<T>(s, device), Tensor<T>(s, device)};
 }
 
 }  // namespace detail
@@ -37,7 +58,7 @@ Conv1dDims conv1d_dims(std::string_view name, const Var<T>& x, const Var<T>& wei
 /// Keeps x. @throws ShapeError
 template <Real T>
 Var<T> conv1d(const Var<T>& x, const Var<T>& weight, const Var<T>& bias = {}, Conv1dOptions options = {}) {
-  const Conv1dDims d = detail::conv1d_dims("conv1d", x, weight, bias, options);
+  const Conv1dDims d = detail::conv1d_dims("conv1d", x, x.shape(), weight, bias, options);
   Tensor<T> y({d.batch, d.out_time(), d.out}, x.device());
   detail::run<T>(x.device(), "conv1d", &OpTable<T>::conv1d_forward, d, y.data(), x.data(), weight.data(),
                  detail::data_or_null(bias));
@@ -53,31 +74,53 @@ Var<T> conv1d(const Var<T>& x, const Var<T>& weight, const Var<T>& bias = {}, Co
 template <Real T>
 Var<T> conv1d_norm_gelu(const Var<T>& x, const Var<T>& weight, const Var<T>& bias, Conv1dOptions options, BlockNorm norm,
                         const Var<T>& norm_weight = {}, const Var<T>& norm_bias = {}, double eps = 1e-5) {
-  const Conv1dDims d = detail::conv1d_dims("conv1d_norm_gelu", x, weight, bias, options);
-  const bool normed = norm != BlockNorm::none;
-  ANYLEAD_CHECK(norm_weight.defined() == normed && norm_bias.defined() == normed &&
-                    (!normed || (norm_weight.shape() == Shape({d.out}) && norm_bias.shape() == norm_weight.shape())),
-                ShapeError, "conv1d_norm_gelu", "norm weight ", norm_weight.shape(), ", norm bias ", norm_bias.shape(),
-                ", expected ", normed ? "" : "none, not ", Shape({d.out}));
-  detail::check_devices("conv1d_norm_gelu", x, norm_weight, norm_bias);
+  const Conv1dDims d = detail::conv1d_dims("conv1d_norm_gelu", x, x.shape(), weight, bias, options);
+  detail::check_block_norm("conv1d_norm_gelu", d, norm, x, norm_weight, norm_bias);
   const Shape out = {d.batch, d.out_time(), d.out};
   Tensor<T> y(out, x.device());
   const Tensor<T> z(out, x.device());
-  Tensor<T> mean, rstd;
-  if (normed) {
-    const Shape s = {d.batch, norm == BlockNorm::group ? d.out : d.out_time()};
-    mean = Tensor<T>(s, x.device());
-    rstd = Tensor<T>(s, x.device());
-  }
+  const auto [mean, rstd] = detail::block_statistics<T>(d, norm, x.device());
   detail::run<T>(x.device(), "conv1d_norm_gelu", &OpTable<T>::conv1d_norm_gelu_forward, d, norm, y.data(), z.data(),
                  mean.data(), rstd.data(), x.data(), weight.data(), bias.data(), norm_weight.data(), norm_bias.data(), T(eps));
   return record(std::move(y), {&x, &weight, &bias, &norm_weight, &norm_bias},
-                [d, norm, z, mean, rstd, x = x.value(), w = weight.value(), nw = norm_weight.value(),
+                [d, norm, z, mean = mean, rstd = rstd, x = x.value(), w = weight.value(), nw = norm_weight.value(),
                  nb = norm_bias.value()](Gradients<T>& g) {
                   const Tensor<T> dz = Tensor<T>::like(z);
                   detail::run<T>(x.device(), "conv1d_norm_gelu", &OpTable<T>::conv1d_norm_gelu_backward, d, norm, g[0], g[1],
                                  g[2], g[3], g[4], dz.data(), g.out(), x.data(), z.data(), w.data(), nw.data(), nb.data(),
                                  mean.data(), rstd.data());
+                });
+}
+
+/// The first block of the feature extractor, out of leads as they are recorded: conv1d_norm_gelu(lead_mask(x, keep)) in one
+/// pass. x: [B, C, T]; keep: [B, C] or undefined (all kept); y: [B, T', K]. A masked lead is not read, whatever it holds.
+/// Keeps x and the norm's statistics. With padding or groups, or where a gradient of the recording is asked for, it is those
+/// two ops; else its products are not rounded, whatever precision is asked for, since so few terms are no faster for it.
+/// @throws ShapeError. Reference: Oh et al. 2022, section 3.3. @see lead_mask, conv1d_norm_gelu
+template <Real T>
+Var<T> lead_conv1d_norm_gelu(const Var<T>& x, const Tensor<Flag>& keep, const Var<T>& weight, const Var<T>& bias,
+                             Conv1dOptions options, BlockNorm norm, const Var<T>& norm_weight = {},
+                             const Var<T>& norm_bias = {}, double eps = 1e-5) {
+  constexpr const char* name = "lead_conv1d_norm_gelu";
+  if (options.padding != 0 || options.groups != 1 || x.needs_grad())
+    return conv1d_norm_gelu(lead_mask(x, keep), weight, bias, options, norm, norm_weight, norm_bias, eps);
+  ANYLEAD_CHECK(x.shape().rank() == 3, ShapeError, name, "expected a recording [B, C, T], found ", x.shape());
+  const Index batch = x.shape()[0], leads = x.shape()[1], time = x.shape()[2];
+  ANYLEAD_CHECK(!keep.defined() || keep.shape() == Shape({batch, leads}), ShapeError, name, "keep ", keep.shape(), " for x ",
+                x.shape());
+  const Conv1dDims d = detail::conv1d_dims(name, x, Shape({batch, time, leads}), weight, bias, options);
+  detail::check_block_norm(name, d, norm, x, norm_weight, norm_bias);
+  detail::check_devices(name, x, keep);
+  Tensor<T> y({d.batch, d.out_time(), d.out}, x.device());
+  const auto [mean, rstd] = detail::block_statistics<T>(d, norm, x.device());
+  detail::run<T>(x.device(), name, &OpTable<T>::lead_conv1d_norm_gelu_forward, d, norm, y.data(), mean.data(), rstd.data(),
+                 x.data(), keep.data(), weight.data(), bias.data(), norm_weight.data(), norm_bias.data(), T(eps));
+  return record(std::move(y), {&x, &weight, &bias, &norm_weight, &norm_bias},
+                [d, norm, keep, mean = mean, rstd = rstd, x = x.value(), w = weight.value(), b = bias.value(),
+                 nw = norm_weight.value(), nb = norm_bias.value()](Gradients<T>& g) {
+                  detail::run<T>(x.device(), name, &OpTable<T>::lead_conv1d_norm_gelu_backward, d, norm, g[1], g[2], g[3], g[4],
+                                 g.out(), x.data(), keep.data(), w.data(), b.data(), nw.data(), nb.data(), mean.data(),
+                                 rstd.data());
                 });
 }
 
@@ -88,7 +131,7 @@ Var<T> conv1d_norm_gelu(const Var<T>& x, const Var<T>& weight, const Var<T>& bia
 template <Real T>
 Var<T> conv_positional(const Var<T>& x, const Var<T>& weight, const Var<T>& bias, Index groups,
                        Precision precision = Precision::full) {
-  const Conv1dDims d = detail::conv1d_dims("conv_positional", x, weight, bias,
+  const Conv1dDims d = detail::conv1d_dims("conv_positional", x, x.shape(), weight, bias,
                                            {.stride = 1,
                                             .padding = weight.shape().rank() == 3 ? weight.shape()[2] / 2 : 0,
                                             .groups = groups,

@@ -6,7 +6,6 @@
 #include <anylead/nn/conv_features.hpp>
 #include <anylead/nn/conv_positional.hpp>
 #include <anylead/nn/transformer.hpp>
-#include <anylead/ops/masking.hpp>
 #include <anylead/ops/pooling.hpp>
 #include <anylead/ops/scalars.hpp>
 
@@ -77,8 +76,7 @@ class EcgEncoder {
     const Index frames = features_.frames(signal.shape()[2]);
     ANYLEAD_CHECK(frames > 0, ShapeError, "encoder", signal.shape()[2], " samples are shorter than one frame");
     const bool trains = options_.feature_gradient > 0;
-    const Var<T> x = ops::lead_mask(trains ? signal : Var<T>(signal.value()), keep);  // [B, T, C]
-    f.conv = features_.forward(x);
+    f.conv = features_.forward(trains ? signal : Var<T>(signal.value()), keep);
     f.conv = trains ? ops::scale_gradient(f.conv, options_.feature_gradient)
                     : Var<T>(f.conv.value(), signal.tape(), -1);  // computed without a tape: nothing was kept
     f.normed = norm_.forward(f.conv);

@@ -8,7 +8,8 @@
 // (a frame over channels): a warp per frame. Backward, group: a block has 32 channels of one segment, 16 threads deep in time;
 // u is kept in dz between its two passes. Backward, layer: a block has 32 frames; its warps take frames for u and their means,
 // then its threads columns for dz and the block's part of dw, db. Parts [.., 2, K] are added up by column sums. Bound:
-// bandwidth around the products. A first block in float has kernels of its own (conv1d_first.cuh).
+// bandwidth around the products. A first block out of recorded leads has kernels of its own (lead_conv1d.cuh,
+// lead_conv1d_backward.cuh).
 //
 // Traffic of the norm's passes, 24 segments, 12 leads of 2500 samples, 256 channels, in units of their fewest bytes:
 // memory 1.02 forward, 1.33 backward (u is kept in dz rather than computed twice: the exponentials cost as much time as the
@@ -16,7 +17,6 @@
 #pragma once
 
 #include <anylead/core/scalar_math.hpp>
-#include <anylead/cuda/conv1d_first.cuh>
 #include <anylead/cuda/gelu_columns.cuh>
 #include <anylead/cuda/launch.cuh>
 #include <anylead/cuda/launchers.hpp>
@@ -26,6 +26,13 @@
 
 namespace anylead::cuda_ops {
 namespace {
+
+/// What a norm reads: z [B, T', K], statistics per channel [B, K] or frame [B, T'], weight and bias [K].
+template <class T>
+struct NormedFrames {
+  const T* z;
+  const sum_t<T>*mean, *rstd, *weight, *bias;
+};
 
 constexpr Index kLeastTileRows = 32;  // @see conv1d_product
 constexpr int kBlockLanes = 32;       // channels of a block, side by side
@@ -216,11 +223,6 @@ void run_block_backward(const Exec& exec, const Conv1dDims& d, BlockNorm norm, G
                         const A* norm_weight, const A* norm_bias, const A* mean, const A* rstd) {
   const RowDims rows = {d.batch * d.out_time(), d.out};
   const NormedFrames<T> in = {z, mean, rstd, norm_weight, norm_bias};
-  if constexpr (std::is_same_v<T, float>)
-    if (norm == BlockNorm::group && !dx && fits_first_block(d)) {
-      first_block_backward(exec, d, {dweight, dbias, dnorm_weight, dnorm_bias}, dy, x, in);
-      return;
-    }
   if (norm == BlockNorm::none) {
     gelu_backward_sums(exec, rows, dz, dbias, dy, z);
     dbias = {};
@@ -250,14 +252,6 @@ void conv1d_norm_gelu_forward(const Exec& exec, Conv1dDims d, BlockNorm norm, T*
 }
 
 template <Real T>
-void lead_conv1d_norm_gelu_forward(const Exec& exec, Conv1dDims d, BlockNorm norm, T* y, T* z, T* masked, T* mean, T* rstd,
-                                   const T* x, const Flag* keep, const T* weight, const T* bias, const T* norm_weight,
-                                   const T* norm_bias, T eps) {
-  run_block_forward(exec, d, norm, y, z, mean, rstd, norm_weight, norm_bias, eps,
-                    [&](auto... to) { return lead_conv1d_product(exec, d, to..., masked, x, keep, weight, bias); });
-}
-
-template <Real T>
 void conv1d_norm_gelu_backward(const Exec& exec, Conv1dDims d, BlockNorm norm, Grad<T> dx, Grad<T> dweight, Grad<T> dbias,
                                Grad<T> dnorm_weight, Grad<T> dnorm_bias, T* dz, const T* dy, const T* x, const T* z,
                                const T* weight, const T* norm_weight, const T* norm_bias, const T* mean, const T* rstd) {
@@ -265,10 +259,43 @@ void conv1d_norm_gelu_backward(const Exec& exec, Conv1dDims d, BlockNorm norm, G
                      mean, rstd);
 }
 
+/// z is in the place of y until its norm is known.
+template <Real T>
+void lead_conv1d_norm_gelu_forward(const Exec& exec, Conv1dDims d, BlockNorm norm, T* y, T* mean, T* rstd, const T* x,
+                                   const Flag* keep, const T* weight, const T* bias, const T* norm_weight, const T* norm_bias,
+                                   T eps) {
+  run_block_forward(
+      exec, d, norm, y, y, mean, rstd, norm_weight, norm_bias, eps, [&](T* z, T* activated, T* tile_mean, T* squares) {
+        return lead_conv1d_product(exec, d, activated ? nullptr : z, activated, tile_mean, squares, x, keep, weight, bias);
+      });
+}
+
+/// In float with group norm and few terms in one pass, else by the block's parts in working memory.
+template <Real T>
+void lead_conv1d_norm_gelu_backward(const Exec& exec, Conv1dDims d, BlockNorm norm, Grad<T> dweight, Grad<T> dbias,
+                                    Grad<T> dnorm_weight, Grad<T> dnorm_bias, const T* dy, const T* x, const Flag* keep,
+                                    const T* weight, const T* bias, const T* norm_weight, const T* norm_bias, const T* mean,
+                                    const T* rstd) {
+  if constexpr (std::is_same_v<T, float>)
+    if (norm == BlockNorm::group &&
+        lead_conv1d_group_norm_gelu_backward(exec, d, dweight, dbias, dnorm_weight, dnorm_bias, dy, x, keep, weight, bias,
+                                             norm_weight, norm_bias, mean, rstd))
+      return;
+  const Index frames = d.batch * d.out_time() * d.out;
+  const WorkspaceOf<T> masked(exec, d.batch * d.time * d.in), own(exec, 2 * frames);
+  T *const z = own.data(), *const dz = z + frames, *const unwanted = nullptr;
+  lead_mask_forward<T>(exec, {d.batch, d.in, d.time}, masked.data(), x, keep);
+  conv1d_product<T>(exec, d, z, unwanted, unwanted, unwanted, masked.data(), weight, bias);
+  run_block_backward<T, T>(exec, d, norm, {}, dweight, dbias, dnorm_weight, dnorm_bias, dz, dy, masked.data(), z, weight,
+                           norm_weight, norm_bias, mean, rstd);
+}
+
 template <Real T>
 void provide_conv1d_block(OpTable<T>& table) {
   table.conv1d_norm_gelu_forward = conv1d_norm_gelu_forward<T>;
   table.conv1d_norm_gelu_backward = conv1d_norm_gelu_backward<T>;
+  table.lead_conv1d_norm_gelu_forward = lead_conv1d_norm_gelu_forward<T>;
+  table.lead_conv1d_norm_gelu_backward = lead_conv1d_norm_gelu_backward<T>;
 }
 
 }  // namespace anylead::cuda_ops

@@ -73,18 +73,17 @@ void conv1d_backward(const Exec&, Conv1dDims, Grad<T> dx, Grad<T> dweight, Grad<
                      const T* weight);
 
 // lead_conv1d.cuh
-/// conv1d_product of masked [B, T, C] = lead_mask_forward(x [B, C, T], keep [B, C] or null), which may be null if nobody wants
-/// it. Masked leads are not multiplied: what is not finite in them reaches nothing.
+/// conv1d_product of lead_mask_forward(x [B, C, T], keep [B, C] or null), without padding and groups. Masked leads are not
+/// multiplied: what is not finite in them reaches nothing. z may be null where only activated is wanted.
 template <Real T>
-Index lead_conv1d_product(const Exec&, Conv1dDims, T* z, T* activated, T* mean, T* squares, T* masked, const T* x,
-                          const Flag* keep, const T* weight, const T* bias);
+Index lead_conv1d_product(const Exec&, Conv1dDims, T* z, T* activated, T* mean, T* squares, const T* x, const Flag* keep,
+                          const T* weight, const T* bias);
 
-// conv1d_block.cuh
-/// conv1d_norm_gelu_forward of masked = lead_mask_forward(x [B, C, T], keep), which backward takes for its x.
-template <Real T>
-void lead_conv1d_norm_gelu_forward(const Exec&, Conv1dDims, BlockNorm, T* y, T* z, T* masked, T* mean, T* rstd, const T* x,
-                                   const Flag* keep, const T* weight, const T* bias, const T* norm_weight, const T* norm_bias,
-                                   T eps);
+/// lead_conv1d_norm_gelu_backward with group norm. false: it has more terms than the kernels take, nothing was done.
+bool lead_conv1d_group_norm_gelu_backward(const Exec&, Conv1dDims, Grad<float> dweight, Grad<float> dbias,
+                                          Grad<float> dnorm_weight, Grad<float> dnorm_bias, const float* dy, const float* x,
+                                          const Flag* keep, const float* weight, const float* bias, const float* norm_weight,
+                                          const float* norm_bias, const float* mean, const float* rstd);
 
 // --- activations in bf16 --------------------------------------------------------------------------------------------------
 // The ops of the same name with activations and their gradients in bf16; weights, statistics and gradients of weights are

@@ -2,11 +2,10 @@
 //
 //   masked[b, t, c] = keep[b, c] ? x[b, c, t] : 0;  z = convolution of masked, without padding and groups
 //
-// Leads that are masked are neither loaded nor multiplied; masked [B, T, C], which the weight gradient needs, is written on the
-// way. Mapping: a block has 64 frames (double: 32) of a segment and 128 (64) output channels, a thread each with all frames in
-// registers. Samples lie in shared memory once as they come, for `masked`, and once as [channel and tap][frame], so that four
-// frames of one product come by one load, the same for all threads: 4 FMA a load. Weights [channels, 32 + 1] are turned there.
-// Shared memory 33 KB. Bound: the stores of z; FMA (12 leads, 2 taps: 24 a number) stay just below.
+// Leads that are masked are neither loaded nor multiplied. Mapping: a block has 64 frames (double: 32) of a segment and 128
+// (64) output channels, a thread each with all frames in registers. Samples lie in shared memory as [channel and tap][frame],
+// so that four frames of one product come by one load, the same for all threads: 4 FMA a load. Weights [channels, 32 + 1] are
+// turned there. Shared memory 25 KB. Bound: the stores of z; FMA (12 leads, 2 taps: 24 a number) stay just below.
 // Mean and squared deviations of a tile are two passes over registers.
 //
 // Traffic, 24 segments, 12 leads of 2500 samples to 256 channels, in units of the fewest bytes: memory 1.03, asked for 1.5.
@@ -17,12 +16,12 @@
 #include <anylead/cuda/four.cuh>
 #include <anylead/cuda/launch.cuh>
 #include <anylead/cuda/launchers.hpp>
+#include <anylead/cuda/lead_conv1d_backward.cuh>
 
 namespace anylead::cuda_ops {
 namespace {
 
-constexpr int kLeadTerms = 32;      // most products of a sum
-constexpr int kLeadSamples = 8192;  // bytes of samples of a block
+constexpr int kLeadTerms = 32;  // most products of a sum
 template <class T>
 constexpr int kLeadFrames = 256 / sizeof(T);
 template <class T>
@@ -33,38 +32,31 @@ __host__ __device__ constexpr Index lead_span(const Conv1dDims& d, Index frames)
 
 template <class T>
 bool fits_lead_kernel(const Conv1dDims& d) {
-  const Index samples = d.in * (lead_span(d, kLeadFrames<T>) + d.stride);
-  return d.groups == 1 && d.padding == 0 && d.in * d.taps <= kLeadTerms && samples * Index{sizeof(T)} <= kLeadSamples;
+  return d.groups == 1 && d.padding == 0 && d.in * d.taps <= kLeadTerms;
 }
 
 /// Block (i, j, b): tile i of the frames, tile j of the output channels of segment b. z, activated [B, T', K]; mean, squares
-/// [B, tiles, K]; masked [B, T, C]; activated, mean, masked may be null. x [B, C, T], keep [B, C] or null, weight [K, C, L].
+/// [B, tiles, K]; z, activated, mean may be null. x [B, C, T], keep [B, C] or null, weight [K, C, L].
 template <class T>
 __global__ __launch_bounds__(kLeadThreads<T>) void lead_conv1d_kernel(Conv1dDims d, T* z, T* activated, T* mean, T* squares,
-                                                                      T* masked, const T* x, const Flag* keep, const T* weight,
+                                                                      const T* x, const Flag* keep, const T* weight,
                                                                       const T* bias) {
   constexpr int kFrames = kLeadFrames<T>, kThreads = kLeadThreads<T>;
   __shared__ alignas(16) T moved[kLeadTerms][kFrames];
-  __shared__ T samples[kLeadSamples / sizeof(T)];  // [C, pitch]
   __shared__ T weights[kThreads][kLeadTerms + 1];
   const int leads = static_cast<int>(d.in), length = static_cast<int>(d.taps), stride = static_cast<int>(d.stride);
   const int time = static_cast<int>(d.time), terms = leads * length;
   const Index b = blockIdx.z, out_time = d.out_time();
   const int first = static_cast<int>(blockIdx.x) * kFrames;
   const int left = static_cast<int>(out_time) - first, frames = left < kFrames ? left : kFrames;
-  const int begin = first * stride, span = static_cast<int>(lead_span(d, kFrames)), pitch = span + stride;
-  const bool last = left <= kFrames;
-  // samples of this block alone: up to those of the next, or to the end
-  const int own = last ? time - begin : kFrames * stride, loaded = own > span ? own : span;  // at most pitch
+  const int begin = first * stride, span = static_cast<int>(lead_span(d, kFrames));
 
   for (int c = 0; c < leads; ++c) {
-    const bool kept = !keep || keep[b * leads + c];
-    for (int u = threadIdx.x; u < loaded; u += kThreads) {
-      const T v = kept && begin + u < time ? x[(b * leads + c) * time + begin + u] : T(0);
-      samples[c * pitch + u] = v;
-      if (kept)  // sample u is term l of frame t where t stride + l = u
-        for (int l = u % stride, t = u / stride; l < length && t >= 0; l += stride, --t)
-          if (t < kFrames) moved[c * length + l][t] = v;
+    if (keep && !keep[b * leads + c]) continue;
+    for (int u = threadIdx.x; u < span; u += kThreads) {
+      const T v = begin + u < time ? x[(b * leads + c) * time + begin + u] : T(0);
+      for (int l = u % stride, t = u / stride; l < length && t >= 0; l += stride, --t)  // term l of frame t: t stride + l = u
+        if (t < kFrames) moved[c * length + l][t] = v;
     }
   }
   const int k0 = static_cast<int>(blockIdx.y) * kThreads, k = k0 + static_cast<int>(threadIdx.x);
@@ -72,11 +64,6 @@ __global__ __launch_bounds__(kLeadThreads<T>) void lead_conv1d_kernel(Conv1dDims
   for (int i = threadIdx.x; i < outs * terms; i += kThreads) weights[i / terms][i % terms] = weight[Index{k0} * terms + i];
   __syncthreads();
 
-  if (masked && blockIdx.y == 0)
-    for (int i = threadIdx.x; i < own * leads; i += kThreads) {
-      const int u = i / leads, c = i % leads;
-      masked[(b * time + begin) * leads + i] = samples[c * pitch + u];
-    }
   if (k >= d.out) return;
   T sum[kFrames] = {};
   for (int c = 0; c < leads; ++c) {
@@ -98,7 +85,7 @@ __global__ __launch_bounds__(kLeadThreads<T>) void lead_conv1d_kernel(Conv1dDims
     sum[t] += add;
     if (t < frames) {
       const Index i = (b * out_time + first + t) * d.out + k;
-      z[i] = sum[t];
+      if (z) z[i] = sum[t];
       if (activated) activated[i] = gelu(sum[t]);
       total += sum[t];
     }
@@ -117,21 +104,20 @@ __global__ __launch_bounds__(kLeadThreads<T>) void lead_conv1d_kernel(Conv1dDims
 }  // namespace
 
 template <Real T>
-Index lead_conv1d_product(const Exec& exec, Conv1dDims d, T* z, T* activated, T* mean, T* squares, T* masked, const T* x,
-                          const Flag* keep, const T* weight, const T* bias) {
+Index lead_conv1d_product(const Exec& exec, Conv1dDims d, T* z, T* activated, T* mean, T* squares, const T* x, const Flag* keep,
+                          const T* weight, const T* bias) {
   if (d.batch * d.out == 0) return 1;
   if (!fits_lead_kernel<T>(d)) {
-    const WorkspaceOf<T> own(exec, masked ? 0 : d.batch * d.time * d.in);
-    T* const to = masked ? masked : own.data();
-    lead_mask_forward<T>(exec, {d.batch, d.in, d.time}, to, x, keep);
-    return conv1d_product<T>(exec, d, z, activated, mean, squares, to, weight, bias);
+    const WorkspaceOf<T> masked(exec, d.batch * d.time * d.in), own(exec, z ? 0 : d.batch * d.out_time() * d.out);
+    lead_mask_forward<T>(exec, {d.batch, d.in, d.time}, masked.data(), x, keep);
+    return conv1d_product<T>(exec, d, z ? z : own.data(), activated, mean, squares, masked.data(), weight, bias);
   }
   launch(exec, "lead_conv1d", lead_conv1d_kernel<T>,
          {.x = pieces(d.out_time(), kLeadFrames<T>),
           .y = pieces(d.out, kLeadThreads<T>),
           .z = d.batch,
           .threads = kLeadThreads<T>},
-         d, z, activated, mean, squares, masked, x, keep, weight, bias);
+         d, z, activated, mean, squares, x, keep, weight, bias);
   return kLeadFrames<T>;
 }
 

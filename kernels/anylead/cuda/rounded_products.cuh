@@ -3,6 +3,9 @@
 //
 //   y = f(x) becomes y = float(f_bf16(bf16(x)));  weights, statistics and their gradients stay float, so do residuals forward
 //
+// The quantiser and the objectives are not among them: for float tensors, rounding and widening would cost what tensor cores
+// save (docs/numerics.md). Nor is the first block, whose sums have few terms (lead_conv1d.cuh).
+//
 // Every result that tensor cores leave in bf16 has been rounded once more than its factors: 2^-9 of each number. Mapping: a
 // thread has the four elements of array_lanes, blockIdx.y is the array. Bound: bandwidth, 6 bytes for each element rounded or
 // widened beside what the kernels themselves move.
