@@ -9,6 +9,8 @@ template Index conv1d_product(const Exec&, Conv1dDims, float*, float*, float*, f
                               const float*);
 template Index conv1d_product(const Exec&, Conv1dDims, double*, double*, double*, double*, const double*, const double*,
                               const double*);
+template void conv1d_normed_product(const Exec&, Conv1dDims, float*, float*, ChannelNorm<float>, const float*, const float*,
+                                    const float*);
 template void conv1d_backward(const Exec&, Conv1dDims, Grad<float>, Grad<float>, Grad<float>, const float*, const float*,
                               const float*);
 template void conv1d_backward(const Exec&, Conv1dDims, Grad<double>, Grad<double>, Grad<double>, const double*, const double*,

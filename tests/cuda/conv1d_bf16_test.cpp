@@ -14,10 +14,23 @@ namespace {
 
 /// Batch, time, in, out, taps, stride, padding, groups: in words of 16 bytes and not, one tile and many, every residue.
 const std::vector<Conv1dDims> kConvolutions = {
-    {1, 1, 1, 1, 1, 1, 0, 1},       {2, 33, 12, 17, 2, 2, 0, 1},   {2, 31, 16, 24, 3, 2, 1, 2},    {3, 40, 8, 136, 2, 2, 0, 1},
-    {2, 67, 48, 40, 5, 3, 4, 1},    {1, 64, 64, 64, 1, 1, 0, 1},   {2, 19, 4, 6, 2, 5, 0, 1},      {2, 50, 12, 256, 2, 2, 0, 1},
-    {1, 130, 256, 256, 2, 2, 0, 1}, {55, 256, 8, 200, 2, 2, 0, 1}, {110, 255, 8, 200, 2, 2, 0, 1}, {3, 127, 16, 32, 3, 1, 1, 1},
-    {0, 8, 8, 8, 2, 2, 0, 1}};
+    {1, 1, 1, 1, 1, 1, 0, 1},
+    {2, 33, 12, 17, 2, 2, 0, 1},
+    {2, 31, 16, 24, 3, 2, 1, 2},
+    {3, 40, 8, 136, 2, 2, 0, 1},
+    {2, 67, 48, 40, 5, 3, 4, 1},
+    {1, 64, 64, 64, 1, 1, 0, 1},
+    {2, 19, 4, 6, 2, 5, 0, 1},
+    {2, 50, 12, 256, 2, 2, 0, 1},
+    {1, 130, 256, 256, 2, 2, 0, 1},
+    {55, 256, 8, 200, 2, 2, 0, 1},
+    {110, 255, 8, 200, 2, 2, 0, 1},
+    {3, 127, 16, 32, 3, 1, 1, 1},
+    {3, 701, 12, 136, 2, 2, 0, 1},
+    {2, 67, 31, 8, 1, 1, 0, 1},
+    {0, 8, 8, 8, 2, 2, 0, 1},
+    // both gradients by one kernel: tails of outputs, columns, stretches and segments
+    {57, 257, 200, 136, 2, 2, 0, 1}};
 
 std::string describe(const Conv1dDims& d) { return cases::describe(d); }
 
@@ -88,9 +101,16 @@ TEST_CASE("feature-extractor blocks in bf16 agree with the reference to a hundre
                                           got_z.data(), w.data(), scale.data(), shift.data(), got_mean.data(), got_rstd.data());
       CHECK(got_dx.agrees(dx));
       CHECK(got_dw.agrees(dw));
-      if (normed) {
-        CHECK(got_dscale.agrees(dscale));
-        CHECK(got_dshift.agrees(dshift));
-      }
+      if (!normed) continue;
+      CHECK(got_dscale.agrees(dscale));
+      CHECK(got_dshift.agrees(dshift));
+      // a first block, whose input needs no gradient
+      const Whole first_dw(nw), first_dscale(d.out), first_dshift(d.out);
+      cuda_ops::conv1d_norm_gelu_backward(exec, d, norm, {}, first_dw.grad(), {}, first_dscale.grad(), first_dshift.grad(),
+                                          dz.data(), dy.data(), x.data(), got_z.data(), w.data(), scale.data(), shift.data(),
+                                          got_mean.data(), got_rstd.data());
+      CHECK(first_dw.agrees(dw));
+      CHECK(first_dscale.agrees(dscale));
+      CHECK(first_dshift.agrees(dshift));
     }
 }

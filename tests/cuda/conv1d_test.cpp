@@ -1,5 +1,8 @@
 // Convolutions so large that they take large tiles, against the CPU (tests/ops has the small ones, against the reference).
+#include <cmath>
+
 #include "cases/products.hpp"
+#include "reference/conv1d.hpp"
 #include "support/catch.hpp"
 #include "support/values.hpp"
 
@@ -7,10 +10,11 @@ using namespace anylead;
 
 TEST_CASE("large convolutions and blocks on a GPU agree with the CPU", "[cuda]") {
   // Batch, time, in, out, taps, stride, padding, groups: more than 108 tiles of 128 x 256 or 128 x 128, ends of tiles and
-  // segments in all of them; the second has many inputs, for dx. The others are small first blocks, whose input needs no
-  // gradient.
+  // segments in all of them; the second has many inputs, for dx; the third has its GELU's gradient on the way. The others are
+  // small first blocks, whose input needs no gradient.
   for (const Conv1dDims& d : {Conv1dDims{110, 260, 8, 200, 2, 2, 0, 1},
                               {60, 257, 200, 8, 2, 2, 0, 1},
+                              {110, 255, 68, 132, 2, 2, 0, 1},
                               {20, 370, 140, 142, 3, 1, 1, 2},
                               {2, 521, 12, 131, 2, 2, 0, 1},
                               {3, 97, 3, 9, 5, 3, 0, 1},
@@ -47,4 +51,33 @@ TEST_CASE("large convolutions and blocks on a GPU agree with the CPU", "[cuda]")
       }
       for (std::size_t i = 0; i < results[0].size(); ++i) CHECK(test::distance(results[1][i], results[0][i]) < 2e-5);
     }
+}
+
+TEST_CASE("a first block on a GPU knows the spread of small differences between large, similar samples", "[cuda]") {
+  const Conv1dDims d = {2, 601, 12, 40, 2, 2, 0, 1};
+  const Device gpu = cuda::device(0);
+  std::vector<float> x, w;  // slow waves on an offset, filters that subtract neighbours: the variance is 1e-8 of its terms
+  for (Index i = 0; i < d.batch * d.time; ++i)
+    for (Index c = 0; c < d.in; ++c) x.push_back(float(100 + std::sin(0.02 * double(i) + 0.4 * double(c))));
+  for (Index i = 0; i < d.out * d.in; ++i) w.insert(w.end(), {float(1 + i % 5), -float(1 + i % 5)});
+  const std::vector<float> ones(static_cast<std::size_t>(d.out), 1);
+  const auto on_gpu = [&](const std::vector<float>& v) {
+    return Tensor<float>::from_host(v, {static_cast<Index>(v.size())}, gpu);
+  };
+  const auto gx = on_gpu(x), gw = on_gpu(w), one = on_gpu(ones);
+  const Tensor<float> y({d.batch, d.out_time(), d.out}, gpu), z = Tensor<float>::like(y), mean({d.batch, d.out}, gpu),
+                                                              rstd = Tensor<float>::like(mean);
+  gpu.backend().ops<float>().conv1d_norm_gelu_forward(gpu.exec(), d, BlockNorm::group, y.data(), z.data(), mean.data(),
+                                                      rstd.data(), gx.data(), gw.data(), nullptr, one.data(), one.data(),
+                                                      1e-12f);
+  const std::vector<double> wide_x(x.begin(), x.end()), wide_w(w.begin(), w.end()), wide_one(ones.begin(), ones.end());
+  std::vector<double> want_y(static_cast<std::size_t>(d.batch * d.out_time() * d.out)),
+      want_z = want_y, want_mean(static_cast<std::size_t>(d.batch * d.out)), want_rstd = want_mean;
+  reference::conv1d_norm_gelu_forward({}, d, BlockNorm::group, want_y.data(), want_z.data(), want_mean.data(), want_rstd.data(),
+                                      wide_x.data(), wide_w.data(), nullptr, wide_one.data(), wide_one.data(), 1e-12);
+  const std::vector<float> got_mean = mean.to_host(), got_rstd = rstd.to_host();
+  for (std::size_t i = 0; i < want_rstd.size(); ++i) {
+    CHECK(got_rstd[i] == Approx(want_rstd[i]).epsilon(1e-6));
+    CHECK(got_mean[i] == Approx(want_mean[i]).margin(1e-6 / want_rstd[i]));
+  }
 }

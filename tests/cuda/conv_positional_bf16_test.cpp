@@ -12,10 +12,12 @@ using test::Whole;
 TEST_CASE("the positional convolution in bf16 agrees with the reference to a hundredth", "[cuda]") {
   const Exec exec = cuda::device(0).exec();
   using cases::positional;
-  for (const Conv1dDims& d : {positional(1, 1, 1, 1, 1), positional(0, 4, 8, 3, 1), positional(2, 7, 6, 5, 1),
-                              positional(2, 31, 96, 8, 2), positional(1, 33, 16, 31, 2), positional(2, 170, 48, 33, 1),
-                              positional(1, 40, 104, 17, 1), positional(3, 20, 50, 50, 1), positional(1, 156, 96, 128, 2),
-                              positional(1, 64, 8, 131, 1), positional(70, 3, 24, 2, 1)}) {
+  for (const Conv1dDims& d :
+       {positional(1, 1, 1, 1, 1), positional(0, 4, 8, 3, 1), positional(2, 7, 6, 5, 1), positional(2, 31, 96, 8, 2),
+        positional(1, 33, 16, 31, 2), positional(2, 170, 48, 33, 1), positional(1, 40, 104, 17, 1),
+        positional(3, 20, 50, 50, 1), positional(1, 156, 96, 128, 2), positional(1, 64, 8, 131, 1), positional(70, 3, 24, 2, 1),
+        // blocks of several tiles, the last one not full
+        positional(5, 40, 256, 5, 64), positional(2, 170, 512, 9, 64)}) {
     INFO(cases::describe(d));
     const Index n = d.batch * d.time * d.in, nw = d.out * d.in / d.groups * d.taps;
     const Half x("x", n), dy("dy", n), before("before", n), got_y(n), got_z(n), dz(n), got_dx(n);

@@ -367,9 +367,7 @@ void attention_backward(const Exec& exec, AttentionDims d, Grad<T> dq, Grad<T> d
     using Tile = BackwardTile<T, width>;
     if constexpr (sizeof(T) == 4 && width <= 64) {
       using Whole = WholeTile<T, width>;
-      int most = 0;
-      check(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, exec.index), "shared memory of a block");
-      if (d.time > Tile::kKeys && kBackwardNumbers<Whole> * sizeof(T) <= static_cast<std::size_t>(most))
+      if (d.time > Tile::kKeys && has_shared_memory(exec, kBackwardNumbers<Whole> * sizeof(T)))
         return run(static_cast<Whole*>(nullptr));
     }
     run(static_cast<Tile*>(nullptr));

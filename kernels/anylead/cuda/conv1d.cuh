@@ -9,12 +9,18 @@ namespace anylead::cuda_ops {
 template <Real T>
 Index conv1d_product(const Exec& exec, Conv1dDims d, T* z, T* activated, T* mean, T* squares, const T* x, const T* weight,
                      const T* bias) {
-  return run_conv1d_forward(exec, d, z, activated, mean, squares, x, weight, bias);
+  return run_conv1d_forward<T, T>(exec, d, {.z = z, .activated = activated, .mean = mean, .squares = squares}, x, weight, bias);
+}
+
+template <Real T>
+void conv1d_normed_product(const Exec& exec, Conv1dDims d, T* z, T* activated, ChannelNorm<T> norm, const T* x, const T* weight,
+                           const T* bias) {
+  run_conv1d_forward<T, T>(exec, d, {.z = z, .activated = activated, .norm = norm}, x, weight, bias);
 }
 
 template <Real T>
 void conv1d_forward(const Exec& exec, Conv1dDims d, T* y, const T* x, const T* weight, const T* bias) {
-  run_conv1d_forward<T, T>(exec, d, y, nullptr, nullptr, nullptr, x, weight, bias);
+  run_conv1d_forward<T, T>(exec, d, {.z = y}, x, weight, bias);
 }
 
 template <Real T>

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <anylead/cuda/conv1d_block.cuh>
+#include <anylead/cuda/conv1d_first_bf16.cuh>
+#include <anylead/cuda/conv1d_gradients_bf16.cuh>
 #include <anylead/cuda/conv1d_kernels.cuh>
 #include <anylead/cuda/launchers.hpp>
 
@@ -28,21 +30,34 @@ void gelu_backward(const Exec& exec, Index n, Grad<bf16> dx, const bf16* dy, con
 
 Index conv1d_product(const Exec& exec, Conv1dDims d, bf16* z, bf16* activated, float* mean, float* squares, const bf16* x,
                      const float* weight, const float* bias) {
-  return run_conv1d_forward(exec, d, z, activated, mean, squares, x, weight, bias);
+  return run_conv1d_forward<bf16, float>(exec, d, {.z = z, .activated = activated, .mean = mean, .squares = squares}, x, weight,
+                                         bias);
+}
+
+void conv1d_normed_product(const Exec& exec, Conv1dDims d, bf16* z, bf16* activated, ChannelNorm<float> norm, const bf16* x,
+                           const float* weight, const float* bias) {
+  run_conv1d_forward<bf16, float>(exec, d, {.z = z, .activated = activated, .norm = norm}, x, weight, bias);
 }
 
 void conv1d_forward(const Exec& exec, Conv1dDims d, bf16* y, const bf16* x, const float* weight, const float* bias) {
-  run_conv1d_forward<bf16, float>(exec, d, y, nullptr, nullptr, nullptr, x, weight, bias);
+  run_conv1d_forward<bf16, float>(exec, d, {.z = y}, x, weight, bias);
 }
 
 void conv1d_backward(const Exec& exec, Conv1dDims d, Grad<bf16> dx, Grad<float> dweight, Grad<float> dbias, const bf16* dy,
                      const bf16* x, const float* weight) {
-  run_conv1d_backward(exec, d, dx, dweight, dbias, dy, x, weight);
+  if (dx && dweight && fits_both_gradients(exec, d, dx.data, dy, x)) {
+    column_sums<float>(exec, {d.batch * d.out_time(), d.out}, dbias, Widened<bf16>{dy, d.out});
+    run_both_gradients(exec, d, dx, dweight, dy, x, weight);
+  } else {
+    run_conv1d_backward(exec, d, dx, dweight, dbias, dy, x, weight);
+  }
 }
 
 void conv1d_norm_gelu_forward(const Exec& exec, Conv1dDims d, BlockNorm norm, bf16* y, bf16* z, float* mean, float* rstd,
                               const bf16* x, const float* weight, const float* bias, const float* norm_weight,
                               const float* norm_bias, float eps) {
+  if (norm == BlockNorm::group && fits_first_block(d))
+    return first_block_forward(exec, d, y, z, mean, rstd, x, weight, bias, norm_weight, norm_bias, eps);
   run_block_forward(exec, d, norm, y, z, mean, rstd, norm_weight, norm_bias, eps,
                     [&](auto... to) { return conv1d_product(exec, d, to..., x, weight, bias); });
 }

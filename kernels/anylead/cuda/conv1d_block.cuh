@@ -8,15 +8,17 @@
 // (a frame over channels): a warp per frame. Backward, group: a block has 32 channels of one segment, 16 threads deep in time;
 // u is kept in dz between its two passes. Backward, layer: a block has 32 frames; its warps take frames for u and their means,
 // then its threads columns for dz and the block's part of dw, db. Parts [.., 2, K] are added up by column sums. Bound:
-// bandwidth around the products. A first block out of recorded leads has kernels of its own (lead_conv1d.cuh,
-// lead_conv1d_backward.cuh).
+// bandwidth around the products. A first block with group norm, in float or bf16, has kernels of its own: forward knows the
+// statistics before the product (conv1d_statistics.cuh), backward writes no dz (lead_conv1d_backward.cuh,
+// conv1d_first_bf16.cuh); out of recorded leads neither keeps z (lead_conv1d.cuh).
 //
-// Traffic of the norm's passes, 24 segments, 12 leads of 2500 samples, 256 channels, in units of their fewest bytes:
-// memory 1.02 forward, 1.33 backward (u is kept in dz rather than computed twice: the exponentials cost as much time as the
-// bytes); asked for 1.1 and 2.0.
+// Traffic of the norm's passes, 24 segments, 1250 frames, 256 channels, in units of their fewest bytes: memory 1.02 forward,
+// 1.33 backward (u is kept in dz rather than computed twice: the exponentials cost as much time as the bytes); asked for 1.1
+// and 2.0.
 #pragma once
 
 #include <anylead/core/scalar_math.hpp>
+#include <anylead/cuda/conv1d_statistics.cuh>
 #include <anylead/cuda/gelu_columns.cuh>
 #include <anylead/cuda/launch.cuh>
 #include <anylead/cuda/launchers.hpp>
@@ -217,15 +219,33 @@ void run_block_forward(const Exec& exec, const Conv1dDims& d, BlockNorm norm, T*
   }
 }
 
+/// conv1d_norm_gelu_backward without dx, where it fits. (In bf16: conv1d_first_bf16.cuh.)
+inline bool first_block_of_frames(const Exec& exec, const Conv1dDims& d, BlockGradients to, const float* dy, const float* x,
+                                  NormedFrames<float> in) {
+  const float* const unknown = nullptr;  // what z is made of
+  return first_block_backward(exec, d, to.weight, to.bias, to.norm_weight, to.norm_bias, dy, frame_samples(d, x), in.z, unknown,
+                              unknown, in.weight, in.bias, in.mean, in.rstd);
+}
+
 template <class T, class A>
 void run_block_backward(const Exec& exec, const Conv1dDims& d, BlockNorm norm, Grad<T> dx, Grad<A> dweight, Grad<A> dbias,
                         Grad<A> dnorm_weight, Grad<A> dnorm_bias, T* dz, const T* dy, const T* x, const T* z, const A* weight,
                         const A* norm_weight, const A* norm_bias, const A* mean, const A* rstd) {
   const RowDims rows = {d.batch * d.out_time(), d.out};
   const NormedFrames<T> in = {z, mean, rstd, norm_weight, norm_bias};
+  if constexpr (!std::is_same_v<T, double>)
+    if (norm == BlockNorm::group && !dx &&
+        first_block_of_frames(exec, d, {dweight, dbias, dnorm_weight, dnorm_bias}, dy, x, in))
+      return;
   if (norm == BlockNorm::none) {
-    gelu_backward_sums(exec, rows, dz, dbias, dy, z);
-    dbias = {};
+    bool computed = false;
+    if constexpr (std::is_same_v<T, float>) computed = conv1d_gelu_backward_input(exec, d, dx, dz, dy, z, weight);
+    if (computed) {
+      dx = {};
+    } else {
+      gelu_backward_sums(exec, rows, dz, dbias, dy, z);
+      dbias = {};
+    }
   } else {
     const bool group = norm == BlockNorm::group;
     const Index parts = group ? d.batch : pieces(rows.rows, kFrameRows);
@@ -247,6 +267,9 @@ void run_block_backward(const Exec& exec, const Conv1dDims& d, BlockNorm norm, G
 template <Real T>
 void conv1d_norm_gelu_forward(const Exec& exec, Conv1dDims d, BlockNorm norm, T* y, T* z, T* mean, T* rstd, const T* x,
                               const T* weight, const T* bias, const T* norm_weight, const T* norm_bias, T eps) {
+  if constexpr (std::is_same_v<T, float>)
+    if (norm == BlockNorm::group && fits_first_block(d))
+      return first_block_forward(exec, d, y, z, mean, rstd, x, weight, bias, norm_weight, norm_bias, eps);
   run_block_forward(exec, d, norm, y, z, mean, rstd, norm_weight, norm_bias, eps,
                     [&](auto... to) { return conv1d_product(exec, d, to..., x, weight, bias); });
 }
@@ -259,11 +282,16 @@ void conv1d_norm_gelu_backward(const Exec& exec, Conv1dDims d, BlockNorm norm, G
                      mean, rstd);
 }
 
-/// z is in the place of y until its norm is known.
+/// z is in the place of y until its norm is known, unless that is before the product.
 template <Real T>
 void lead_conv1d_norm_gelu_forward(const Exec& exec, Conv1dDims d, BlockNorm norm, T* y, T* mean, T* rstd, const T* x,
                                    const Flag* keep, const T* weight, const T* bias, const T* norm_weight, const T* norm_bias,
                                    T eps) {
+  if constexpr (std::is_same_v<T, float>)
+    if (norm == BlockNorm::group && fits_first_block(d)) {
+      first_block_statistics(exec, d, mean, rstd, recorded_samples(d, x, keep), weight, bias, eps);
+      return lead_conv1d_normed_product(exec, d, y, {mean, rstd, norm_weight, norm_bias}, x, keep, weight, bias);
+    }
   run_block_forward(
       exec, d, norm, y, y, mean, rstd, norm_weight, norm_bias, eps, [&](T* z, T* activated, T* tile_mean, T* squares) {
         return lead_conv1d_product(exec, d, activated ? nullptr : z, activated, tile_mean, squares, x, keep, weight, bias);
@@ -278,8 +306,8 @@ void lead_conv1d_norm_gelu_backward(const Exec& exec, Conv1dDims d, BlockNorm no
                                     const T* rstd) {
   if constexpr (std::is_same_v<T, float>)
     if (norm == BlockNorm::group &&
-        lead_conv1d_group_norm_gelu_backward(exec, d, dweight, dbias, dnorm_weight, dnorm_bias, dy, x, keep, weight, bias,
-                                             norm_weight, norm_bias, mean, rstd))
+        first_block_backward(exec, d, dweight, dbias, dnorm_weight, dnorm_bias, dy, recorded_samples(d, x, keep), nullptr,
+                             weight, bias, norm_weight, norm_bias, mean, rstd))
       return;
   const Index frames = d.batch * d.out_time() * d.out;
   const WorkspaceOf<T> masked(exec, d.batch * d.time * d.in), own(exec, 2 * frames);

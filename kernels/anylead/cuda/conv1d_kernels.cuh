@@ -143,11 +143,12 @@ Grid product_grid(Index x, Index y, Index z = 1) {
 /// What the forward product leaves behind.
 template <class T>
 struct Conv1dOutput {
-  T* z;               ///< [B, T', K]
-  T* activated;       ///< [B, T', K] = gelu(z), or null
-  Index tiled_rows;   ///< rows that are cut into tiles: all, or T', so that a tile belongs to one segment
-  sum_t<T>* mean;     ///< [tiles, K] of each tile's rows, or null; all tiles but a segment's last have as many rows
-  sum_t<T>* squares;  ///< [tiles, K]: sums of squared deviations from it
+  T* z = nullptr;                   ///< [B, T', K]
+  T* activated = nullptr;           ///< [B, T', K] = gelu(norm(z)), or null
+  sum_t<T>* mean = nullptr;         ///< [tiles, K] of each tile's rows, or null; but for a segment's last, tiles are alike
+  sum_t<T>* squares = nullptr;      ///< [tiles, K]: sums of squared deviations from it
+  ChannelNorm<sum_t<T>> norm = {};  ///< what is activated is normalised first, unless null
+  Index tiled_rows = 0;             ///< rows that are cut into tiles: all, or T', so that a tile belongs to one segment
 };
 
 /// Block (i, g): tile i / col_tiles of the rows, tile i % col_tiles of the group's output channels.
@@ -171,13 +172,17 @@ __global__ __launch_bounds__(P::kThreads, P::kBlocks) void conv1d_forward_kernel
   const int own = col + static_cast<int>(threadIdx.x % P::kCols), k = g * width + own;
   const bool used = own < width;
   const A b = used && bias ? bias[k] : A(0);
+  const bool normed = used && out.norm.mean;
+  const Index channel = tile / tiles * d.out + k;
+  const A m = normed ? out.norm.mean[channel] : A(0), s = normed ? out.norm.rstd[channel] : A(1);
+  const A w = normed ? out.norm.weight[k] : A(1), add = normed ? out.norm.bias[k] : A(0);
   ShiftedSums<A> sums;
   product.for_each(shared, [&](int row, int, A v) {
     if (!used || row >= rows) return;
     const Index i = (first + row) * d.out + k;
     const T z(v + b);
     out.z[i] = z;
-    if (out.activated) out.activated[i] = T(gelu(A(z)));
+    if (out.activated) out.activated[i] = T(gelu((A(z) - m) * s * w + add));
     if (out.mean) sums.add(A(z));
   });
   if (!out.mean) return;
@@ -340,10 +345,17 @@ class PackedTaps {
   const T* data_;
 };
 
-/// z, activated, mean, squares as in Conv1dOutput; with mean, tiles belong to one segment. Returns the rows of a tile.
+/// dweight = sum of the stretches of partial [stretches, K, L, C/G].
+template <class A>
+void sum_taps(const Exec& exec, const Conv1dDims& d, Index stretches, Grad<A> dweight, const A* partial) {
+  const TurnSizes sizes(d);
+  launch(exec, "unpack_taps", unpack_taps_kernel<A>, turn_grid(d, sizes), d, sizes, stretches, dweight, partial);
+}
+
+/// out as in Conv1dOutput, but for its tiled_rows: with mean or norm, tiles belong to one segment. Returns the rows of a tile.
 template <class T, class A>
-Index run_conv1d_forward(const Exec& exec, const Conv1dDims& d, T* z, T* activated, A* mean, A* squares, const T* x,
-                         const A* weight, const A* bias) {
+Index run_conv1d_forward(const Exec& exec, const Conv1dDims& d, Conv1dOutput<T> out, const T* x, const A* weight,
+                         const A* bias) {
   const Index rows = d.batch * d.out_time(), width = d.out / d.groups, columns = d.taps * (d.in / d.groups);
   if (rows * width == 0) return 1;
   const PackedTaps<T> packed(exec, d, weight);
@@ -352,9 +364,10 @@ Index run_conv1d_forward(const Exec& exec, const Conv1dDims& d, T* z, T* activat
   with_tile<T>(rows, width, d.groups, frames, taps, [&](auto use) {
     using P = typename decltype(use)::Tile;
     tile_rows = P::kRows;
-    const Index tiled = mean ? d.out_time() : rows, tiles = rows / tiled * pieces(tiled, tile_rows);
+    out.tiled_rows = out.mean || out.norm.mean ? d.out_time() : rows;
+    const Index tiles = rows / out.tiled_rows * pieces(out.tiled_rows, tile_rows);
     launch(exec, "conv1d_forward", conv1d_forward_kernel<P, T, A>, product_grid<P>(tiles * pieces(width, P::kCols), d.groups),
-           d, Conv1dOutput<T>{z, activated, tiled, mean, squares}, frames, taps, bias);
+           d, out, frames, taps, bias);
   });
   return tile_rows;
 }
@@ -394,8 +407,7 @@ void run_conv1d_backward(const Exec& exec, const Conv1dDims& d, Grad<T> dx, Grad
     const WorkspaceOf<A> partial(exec, stretches * d.out * columns);
     launch(exec, "conv1d_backward_weight", conv1d_backward_weight_kernel<P, T>, product_grid<P>(blocks, d.groups, stretches), d,
            stretch, partial.data(), gradients, frames);
-    const TurnSizes sizes(d);
-    launch(exec, "unpack_taps", unpack_taps_kernel<A>, turn_grid(d, sizes), d, sizes, stretches, dweight, partial.data());
+    sum_taps<A>(exec, d, stretches, dweight, partial.data());
   });
 }
 

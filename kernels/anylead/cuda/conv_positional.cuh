@@ -8,16 +8,17 @@
 // for 64 products. Forward and dx are one kernel (dx: channels change roles, taps run backwards). In dw taps and frames change
 // roles: it holds eight neighbouring taps of eight outputs and goes along the frames.
 //
-// Mapping, forward and dx: a block has 160 frames of a segment and 48 channels of the result, 20 x 6 threads of 128. A step is
-// one channel of the sum and 64 taps: weights [48, 64] as they lie in memory, double buffered; windows of x [8, 160 + 64] of
-// eight channels, a sector of each frame, serve eight steps. Shared memory 40.7 KB. Bound: FMA (9 loads of 16 bytes for 256
-// FMA).
-// dw: a block has 64 taps of 48 output channels and 8 input channels, 8 x 8 x 6 threads, and goes over a stretch of segments;
-// stretches are added up in a second launch, so that every run gives the same bits.
+// Mapping, forward and dx: a block has three tiles of 160 frames of a segment, or one where that gives too few blocks (double:
+// always), and 48 channels of the result, 20 x 6 threads of 128 a tile. A step is one channel of the sum and 64 taps: weights
+// [48, 64] as they lie in memory, double buffered, for all tiles; windows of x [8, 160 + 64] of eight channels, a sector of
+// each frame, serve eight steps. Shared memory 68 KB. Bound: FMA (9 loads of 16 bytes for 256 FMA). dw: a block has 64 taps of
+// 48 output channels and 8 input channels, 8 x 8 x 6 threads, and goes over a stretch of segments; stretches are added up in a
+// second launch, so that every run gives the same bits.
 //
-// Traffic, 8 segments of 156 frames, 768 channels in 16 groups, 128 taps, in units of the fewest bytes: memory 1.00 each. Asked
-// for, from L2: 5.7 forward and dx, for every segment reads the weights (0.3 TB/s at the peak of FMA), 2.9 dw. Sectors are used
-// whole, shared memory at 1.00 to 1.02 of the ideal. No registers spilled.
+// Traffic, 24 segments of 156 frames, 768 channels in 16 groups, 128 taps, in units of the fewest bytes: memory 1.00 forward,
+// 1.55 backward (dz is written by a pass that also sums it, and read twice). Asked for, from L2: 4.1 and 5.1, weights once for
+// three segments; more tiles need more registers than a processor has. Sectors are used whole, shared memory at 1.00 to 1.01 of
+// the ideal. No registers spilled.
 #pragma once
 
 #include <anylead/core/scalar_math.hpp>
@@ -76,6 +77,11 @@ __device__ void slide(T (&sum)[kOwnMoved][kOwnOuts], const T* window, const T* f
 constexpr int kSlideThreads = 128, kMovedLanes = 20, kSlideFrames = kMovedLanes * kOwnMoved;
 constexpr int kSliceLanes = 5, kSliceFrames = kSliceLanes * kOwnMoved;  // of the result, in shared memory at a time
 
+/// Tiles that share the weights of a block where there are enough; T: what is summed. Registers hold three of float.
+template <class T>
+constexpr int kTilesTogether = sizeof(T) == 4 ? 3 : 1;
+constexpr Index kEnoughPositional = 108;  // blocks: every processor of a GPU of 2020 has one
+
 /// Which way the channels run.
 struct SlideDims {
   Index batch, time, channels;  ///< of all arrays
@@ -83,22 +89,42 @@ struct SlideDims {
   bool backwards;  ///< the result is dx
 };
 
-template <class T>
+/// Blocks of a processor, by registers.
+template <class T, int kTogether>
+constexpr int kSlideBlocks = kTilesTogether<T> / kTogether;
+
+/// The frames of a thread: tile `index` of those of all segments; none behind the last tile.
+struct SlideTile {
+  Index segment;
+  int first, frames;  ///< of the tile; of the segment, 0 behind the last tile
+
+  __device__ SlideTile(const SlideDims& d, Index index) {
+    const Index tiles = (d.time + kSlideFrames - 1) / kSlideFrames;
+    const bool used = index < d.batch * tiles;
+    segment = used ? index / tiles : 0;
+    first = used ? static_cast<int>(index % tiles) * kSlideFrames : 0;
+    frames = used ? static_cast<int>(d.time) : 0;
+  }
+};
+
+template <class T, int kTogether>
 struct SlideShared {
   static constexpr int kWindow = kSlideFrames + Slide<T>::kSteps + 4;  // eight channels of four frames in different banks
   T factors[2][kOuts][Slide<T>::kPitch];
-  T window[2][Slide<T>::kChannels][kWindow];
+  T window[kTogether][2][Slide<T>::kChannels][kWindow];
 };
 
-/// Block (i, g outs + o): tile i % tiles of segment i / tiles, outputs 48 o .. of group g. Calls deliver(element, sum).
-template <class T, class F>
+/// Block (i, g outs + o): tiles kTogether i .., a row of threads each; outputs 48 o .. of group g. Calls
+/// deliver_sum(element, channel, sum).
+template <int kTogether, class T, class F>
 __device__ void slide_block(SlideDims d, const T* x, const T* weight, F&& deliver_sum) {
   using Shape = Slide<T>;
-  __shared__ alignas(16) SlideShared<T> shared;
+  extern __shared__ __align__(16) unsigned char memory[];
+  auto& shared = *reinterpret_cast<SlideShared<T, kTogether>*>(memory);
+  auto& own_window = shared.window[threadIdx.y];
   const int out_tiles = (d.group + kOuts - 1) / kOuts;
   const int g = static_cast<int>(blockIdx.y) / out_tiles, out = static_cast<int>(blockIdx.y) % out_tiles * kOuts;
-  const Index tiles = (d.time + kSlideFrames - 1) / kSlideFrames, b = blockIdx.x / tiles;
-  const int first = static_cast<int>(blockIdx.x % tiles) * kSlideFrames, time = static_cast<int>(d.time);
+  const auto [b, first, frames] = SlideTile(d, Index{blockIdx.x} * kTogether + threadIdx.y);
   const int before = d.backwards ? d.taps - 1 - d.padding : d.padding;  // frames before a result's that its first tap meets
   const int group = d.group, length = d.taps, tap_step = d.backwards ? -1 : 1;
   const Index out_step = d.backwards ? length : Index{group} * length, in_step = d.backwards ? Index{group} * length : length;
@@ -112,13 +138,13 @@ __device__ void slide_block(SlideDims d, const T* x, const T* weight, F&& delive
       const int lane = threadIdx.x % Shape::kChannels, c = next_channel + lane;
       for (int f = threadIdx.x / Shape::kChannels; f < kSlideFrames + Shape::kSteps; f += kSlideThreads / Shape::kChannels) {
         const int frame = first + f + next_tap - before;
-        const bool valid = c < group && static_cast<unsigned>(frame) < static_cast<unsigned>(time);
-        copy_async(&shared.window[next_window][lane][f], valid ? x + frame * d.channels + c : x, valid);
+        const bool valid = c < group && static_cast<unsigned>(frame) < static_cast<unsigned>(frames);
+        copy_async(&own_window[next_window][lane][f], valid ? x + frame * d.channels + c : x, valid);
       }
       next_window ^= 1;
     }
 #pragma unroll 4
-    for (int i = threadIdx.x; i < kOuts * Shape::kSteps; i += kSlideThreads) {
+    for (int i = threadIdx.y * kSlideThreads + threadIdx.x; i < kOuts * Shape::kSteps; i += kTogether * kSlideThreads) {
       const int row = i / Shape::kSteps, l = next_tap + i % Shape::kSteps;
       const bool valid = out + row < group && l < length;
       copy_async(&shared.factors[next_stage][row][i % Shape::kSteps],
@@ -144,13 +170,14 @@ __device__ void slide_block(SlideDims d, const T* x, const T* weight, F&& delive
         await_copies<0>();
         __syncthreads();  // this step has arrived, and nobody reads the other stage any more
         if (next_tap < length) load();
-        if (tf < kMovedLanes) slide(sum, &shared.window[window][c][tf * kOwnMoved], &shared.factors[stage][to][0], steps);
+        if (tf < kMovedLanes && first < frames)
+          slide(sum, &own_window[window][c][tf * kOwnMoved], &shared.factors[stage][to][0], steps);
       }
     }
   }
 
-  T* slice = &shared.factors[0][0][0];  // [40, 48]
-  static_assert(sizeof shared.factors >= sizeof(T) * kSliceFrames * kOuts);
+  T* slice = &shared.factors[0][0][0] + threadIdx.y * (kSliceFrames * kOuts);  // [40, 48]
+  static_assert(sizeof shared.factors >= sizeof(T) * kTogether * kSliceFrames * kOuts);
   for (int s = 0; s < kMovedLanes / kSliceLanes; ++s) {
     __syncthreads();
     if (tf / kSliceLanes == s) {
@@ -162,17 +189,18 @@ __device__ void slide_block(SlideDims d, const T* x, const T* weight, F&& delive
     __syncthreads();
     for (int i = threadIdx.x; i < kSliceFrames * kOuts; i += kSlideThreads) {
       const int frame = first + s * kSliceFrames + i / kOuts, k = out + i % kOuts;
-      if (frame < time && k < group) deliver_sum((b * d.time + frame) * d.channels + g * group + k, g * group + k, slice[i]);
+      if (frame < frames && k < group) deliver_sum((b * d.time + frame) * d.channels + g * group + k, g * group + k, slice[i]);
     }
   }
 }
 
 /// y, z, x [B, T, C]; weight [C, C/G, L]; bias [C] or null.
-template <class T>
-__global__ __launch_bounds__(kSlideThreads,
-                             sizeof(T) == 4 ? 3 : 1) void conv_positional_forward_kernel(SlideDims d, T* y, T* z, const T* x,
-                                                                                         const T* weight, const T* bias) {
-  slide_block(d, x, weight, [&](Index i, int k, T v) {
+template <class T, int kTogether>
+__global__ __launch_bounds__(kSlideThreads* kTogether,
+                             kSlideBlocks<T, kTogether>) void conv_positional_forward_kernel(SlideDims d, T* y, T* z,
+                                                                                             const T* x, const T* weight,
+                                                                                             const T* bias) {
+  slide_block<kTogether>(d, x, weight, [&](Index i, int k, T v) {
     if (bias) v += bias[k];
     z[i] = v;
     y[i] = x[i] + gelu(v);
@@ -180,12 +208,12 @@ __global__ __launch_bounds__(kSlideThreads,
 }
 
 /// dx [B, T, C] = dy + the convolution's gradient.
-template <class T>
-__global__ __launch_bounds__(kSlideThreads,
-                             sizeof(T) == 4 ? 3 : 1) void conv_positional_backward_input_kernel(SlideDims d, Grad<T> dx,
-                                                                                                const T* dy, const T* dz,
-                                                                                                const T* weight) {
-  slide_block(d, dz, weight, [&](Index i, int, T v) { deliver(dx, i, dy[i] + v); });
+template <class T, int kTogether>
+__global__ __launch_bounds__(kSlideThreads* kTogether,
+                             kSlideBlocks<T, kTogether>) void conv_positional_backward_input_kernel(SlideDims d, Grad<T> dx,
+                                                                                                    const T* dy, const T* dz,
+                                                                                                    const T* weight) {
+  slide_block<kTogether>(d, dz, weight, [&](Index i, int, T v) { deliver(dx, i, dy[i] + v); });
 }
 
 inline SlideDims slide_dims(const Conv1dDims& d, bool backwards) {
@@ -193,9 +221,26 @@ inline SlideDims slide_dims(const Conv1dDims& d, bool backwards) {
           backwards};
 }
 
-inline Grid slide_grid(const Conv1dDims& d) {
-  return {
-      .x = d.batch * pieces(d.time, kSlideFrames), .y = d.groups * pieces(d.in / d.groups, kOuts), .threads = kSlideThreads};
+/// Bytes of shared memory of a block with one tile and with many.
+struct TileBytes {
+  std::size_t alone, together;
+};
+template <class T>
+constexpr TileBytes kSlideBytes = {sizeof(SlideShared<T, 1>), sizeof(SlideShared<T, kTilesTogether<T>>)};
+
+/// Calls f(number, grid): how many tiles share a block's weights, and the blocks, of kSlideThreads a tile and so many outputs.
+template <class T, class F>
+void with_tiles_together(const Exec& exec, const Conv1dDims& d, int outs, TileBytes bytes, F&& f) {
+  const Index tiles = d.batch * pieces(d.time, kSlideFrames), others = d.groups * pieces(d.in / d.groups, outs);
+  Grid grid = {.x = pieces(tiles, kTilesTogether<T>),
+               .y = others,
+               .threads = kSlideThreads,
+               .rows = kTilesTogether<T>,
+               .shared = bytes.together};
+  if (grid.x * others >= kEnoughPositional && has_shared_memory(exec, grid.shared))
+    return f(std::integral_constant<int, kTilesTogether<T>>{}, grid);
+  grid = {.x = tiles, .y = others, .threads = kSlideThreads, .shared = bytes.alone};
+  f(std::integral_constant<int, 1>{}, grid);
 }
 
 // --- dw -------------------------------------------------------------------------------------------------------------------
@@ -317,8 +362,10 @@ void sum_stretches(const Exec& exec, Index n, Index stretches, Grad<T> dweight, 
 template <Real T>
 void conv_positional_forward(const Exec& exec, Conv1dDims d, T* y, T* z, const T* x, const T* weight, const T* bias) {
   if (d.batch * d.time * d.in == 0) return;
-  launch(exec, "conv_positional_forward", conv_positional_forward_kernel<T>, slide_grid(d), slide_dims(d, false), y, z, x,
-         weight, bias);
+  with_tiles_together<T>(exec, d, kOuts, kSlideBytes<T>, [&](auto together, const Grid& grid) {
+    launch(exec, "conv_positional_forward", conv_positional_forward_kernel<T, together>, grid, slide_dims(d, false), y, z, x,
+           weight, bias);
+  });
 }
 
 template <Real T>
@@ -326,8 +373,10 @@ void conv_positional_backward(const Exec& exec, Conv1dDims d, Grad<T> dx, Grad<T
                               const T* x, const T* z, const T* weight) {
   gelu_backward_sums(exec, {d.batch * d.time, d.out}, dz, dbias, dy, z);
   if (dx && d.batch * d.time * d.in > 0)
-    launch(exec, "conv_positional_backward_input", conv_positional_backward_input_kernel<T>, slide_grid(d), slide_dims(d, true),
-           dx, dy, dz, weight);
+    with_tiles_together<T>(exec, d, kOuts, kSlideBytes<T>, [&](auto together, const Grid& grid) {
+      launch(exec, "conv_positional_backward_input", conv_positional_backward_input_kernel<T, together>, grid,
+             slide_dims(d, true), dx, dy, dz, weight);
+    });
   if (!dweight) return;
   const Index group = d.in / d.groups, n = d.out * group * d.taps;
   const Index blocks = pieces(group, kOuts) * pieces(group, kTileIns<T>) * pieces(d.taps, kTileTaps);

@@ -5,17 +5,17 @@
 // bytes, so that eight rows lie in different banks wherever the tap begins. Taps l and l + 16 are taken together: 16 frames
 // moved by 16 are the next 16, so that five frame tiles of both need six fragments.
 //
-// Forward and dx (channels change roles, taps run backwards): a block has 160 frames of a segment and 48 channels of the
-// result, 2 x 2 warps of 80 x 24; windows of 48 channels and 64 taps, weights of two taps [48, 48] in two stages. Shared memory
-// 46.5 KB. Per 30 products 9 ldmatrix. Weights [L, K, C/G] of a group are asked for once per block, from L2.
-// dw: a warp has taps l and l + 16 of [48, 48] weights, a block 16 taps of that kind, and goes over the frames of a stretch of
-// segments, 64 at a time in two stages: dz [64, 48] and x [88, 48]. Stretches are added up in a second launch.
+// Forward and dx (channels change roles, taps run backwards): a block has three tiles of 160 frames, or one, and 48 channels of
+// the result, 2 x 2 warps of 80 x 24 a tile; windows of 48 channels and 64 taps, weights of two taps [48, 48] in two stages for
+// all tiles. Shared memory 105 KB. Per 30 products 9 ldmatrix. Weights [L, K, C/G] of a group are asked for once per block,
+// from L2. dw: a warp has taps l and l + 16 of [48, 48] weights, a block 16 taps of that kind, and goes over the frames of a
+// stretch of segments, 64 at a time in two stages: dz [64, 48] and x [88, 48]. Stretches are added up in a second launch.
 // Bound: tensor cores. kWide: groups of channels are whole words of 16 bytes, else numbers are copied one by one.
 //
-// Traffic as in conv_positional.cuh, weights packed: memory 1.00 each (packing moves 28 MB more); asked for, from L2: 5.9
-// forward and dx, 2.3 dw. Packing pays: every block reads all weights of its group, and float ones would be twice as many bytes
-// from L2 at any batch, which bound the products already at 24 segments (19 MB each), and be rounded again by each block.
-// Shared memory at 1.00 of the ideal. No registers spilled.
+// Traffic, shapes as in conv_positional.cuh, in units of the fewest bytes: memory 1.52 forward, 1.69 backward, of which packing
+// the weights is 0.78 and 0.47; asked for, from L2: 4.0 and 4.3. Packing pays: every block reads all weights of its group, and
+// float ones would be twice as many bytes from L2 at any batch and be rounded again by each block. Shared memory at 1.00 of the
+// ideal. No registers spilled.
 #pragma once
 
 #include <anylead/core/scalar_math.hpp>
@@ -39,9 +39,9 @@ constexpr int kTapShift = 16;                             // between the two tap
 /// Copies rows of up to 48 numbers to shared memory, pitch kPatchPitch: row i from from(i), zeros where that is null and behind
 /// `columns`.
 template <bool kWide, int kThreads, class From>
-__device__ void copy_patch(bf16* to, int rows, int columns, const bf16* readable, From&& from) {
+__device__ void copy_patch(int thread, bf16* to, int rows, int columns, const bf16* readable, From&& from) {
 #pragma unroll 1
-  for (int i = threadIdx.x; i < (rows + 7) / 8 * 8 * kPatchWords; i += kThreads) {
+  for (int i = thread; i < (rows + 7) / 8 * 8 * kPatchWords; i += kThreads) {
     const int row = i / (8 * kPatchWords) * 8 + i % 8, word = i / 8 % kPatchWords;
     if (row >= rows) continue;
     const bf16* source = from(row);
@@ -57,24 +57,29 @@ __device__ void copy_patch(bf16* to, int rows, int columns, const bf16* readable
 
 // --- forward and dx -------------------------------------------------------------------------------------------------------
 
-constexpr int kPatchThreads = 128, kPatchFrames = 160;
 constexpr int kWindowTaps = 64;                              // that a window serves
-constexpr int kWindowRows = kPatchFrames + kWindowTaps - 1;  // of a window
+constexpr int kWindowRows = kSlideFrames + kWindowTaps - 1;  // of a window
 constexpr int kWarpTiles = 5, kWarpOuts = 3;                 // 16 frames, 8 outputs of a warp
 
-struct alignas(16) PatchShared {
-  bf16 window[kWindowRows * kPatchPitch];
-  bf16 taps[2][2][kPatch * kPatchPitch];  ///< [stage][l, l + 16]
+constexpr int kSumPitch = kPatch + 8;  // numbers; rows of a quarter warp lie in different banks
+
+template <int kTogether>
+union alignas(16) PatchShared {
+  struct {
+    bf16 window[kTogether][kWindowRows * kPatchPitch];
+    bf16 taps[2][2][kPatch * kPatchPitch];  ///< [stage][l, l + 16]
+  };
+  float slice[kTogether][kSlideFrames * kSumPitch];  ///< of the result
 };
 
-/// Block (i, g outs + o): tile i % tiles of segment i / tiles, outputs 48 o .. of group g. packed [K, L, C/G].
-template <bool kBackwards, bool kWide, class F>
+/// Block (i, g outs + o): tiles kTogether i .., a row of threads each; outputs 48 o .. of group g. packed [K, L, C/G].
+template <int kTogether, bool kBackwards, bool kWide, class F>
 __device__ void patch_block(const SlideDims& d, const bf16* x, const bf16* packed, F&& deliver_sum) {
-  __shared__ PatchShared shared;
-  const int group = d.group, length = d.taps, time = static_cast<int>(d.time), out_tiles = (group + kPatch - 1) / kPatch;
+  auto& shared = own_shared<PatchShared<kTogether>>();
+  bf16* const window = shared.window[threadIdx.y];
+  const int group = d.group, length = d.taps, out_tiles = (group + kPatch - 1) / kPatch;
   const int g = static_cast<int>(blockIdx.y) / out_tiles, out = static_cast<int>(blockIdx.y) % out_tiles * kPatch;
-  const Index tiles = (d.time + kPatchFrames - 1) / kPatchFrames, b = blockIdx.x / tiles;
-  const int first = static_cast<int>(blockIdx.x % tiles) * kPatchFrames;
+  const auto [b, first, frames] = SlideTile(d, Index{blockIdx.x} * kTogether + threadIdx.y);
   const int before = kBackwards ? length - 1 - d.padding : d.padding;  // frames before a result's that its first tap meets
   const bf16* own = x + b * d.time * d.channels + Index{g} * group;
   packed += Index{g} * group * length * group;
@@ -94,16 +99,18 @@ __device__ void patch_block(const SlideDims& d, const bf16* x, const bf16* packe
           const int l = step / kTapShift * 2 * kTapShift + step % kTapShift + half * kTapShift;
           const int tap = kBackwards ? length - 1 - chunk - l : chunk + l;
           const int rows = kBackwards ? in : out, columns = kBackwards ? out : in;  // first of the weights' channels
-          copy_patch<kWide, kPatchThreads>(shared.taps[step % 2][half], kPatch, group - columns, packed, [&](int row) {
-            return l < left && rows + row < group ? packed + (Index{rows + row} * length + tap) * group + columns : nullptr;
-          });
+          copy_patch<kWide, kSlideThreads * kTogether>(
+              threadIdx.y * kSlideThreads + threadIdx.x, shared.taps[step % 2][half], kPatch, group - columns, packed,
+              [&](int row) {
+                return l < left && rows + row < group ? packed + (Index{rows + row} * length + tap) * group + columns : nullptr;
+              });
         }
         commit_copies();
       };
       __syncthreads();  // the window before is no longer read
-      copy_patch<kWide, kPatchThreads>(shared.window, kWindowRows, group - in, x, [&](int row) {
+      copy_patch<kWide, kSlideThreads>(threadIdx.x, window, kWindowRows, group - in, x, [&](int row) {
         const int frame = first + row + chunk - before;
-        return static_cast<unsigned>(frame) < static_cast<unsigned>(time) ? own + frame * d.channels + in : nullptr;
+        return static_cast<unsigned>(frame) < static_cast<unsigned>(frames) ? own + frame * d.channels + in : nullptr;
       });
       load_taps(0);
       for (int step = 0; step < pairs; ++step) {
@@ -126,12 +133,12 @@ __device__ void patch_block(const SlideDims& d, const bf16* x, const bf16* packe
               else
                 v[half][j / 2] = load_half_b<kBackwards>(corner, kPatchPitch);
             }
-          FragmentA u = load_a<false>(shared.window + (frame_of_warp + l) * kPatchPitch + k, kPatchPitch);
+          FragmentA u = load_a<false>(window + (frame_of_warp + l) * kPatchPitch + k, kPatchPitch);
 #pragma unroll
           for (int i = 0; i < kWarpTiles; ++i) {
 #pragma unroll
             for (int j = 0; j < kWarpOuts; ++j) multiply_add(sum[i][j], u, v[0][j / 2].v[j % 2]);
-            u = load_a<false>(shared.window + (frame_of_warp + 16 * (i + 1) + l) * kPatchPitch + k, kPatchPitch);
+            u = load_a<false>(window + (frame_of_warp + 16 * (i + 1) + l) * kPatchPitch + k, kPatchPitch);
 #pragma unroll
             for (int j = 0; j < kWarpOuts; ++j) multiply_add(sum[i][j], u, v[1][j / 2].v[j % 2]);
           }
@@ -139,33 +146,30 @@ __device__ void patch_block(const SlideDims& d, const bf16* x, const bf16* packe
       }
     }
 
-  constexpr int kPitch = kPatch + 8;  // numbers of float; rows of a quarter warp lie in different banks
-  float* slice = reinterpret_cast<float*>(&shared);
-  static_assert(sizeof shared >= sizeof(float) * kPatchFrames * kPitch);
+  float* const slice = shared.slice[threadIdx.y];
   __syncthreads();
 #pragma unroll
   for (int i = 0; i < kWarpTiles; ++i)
 #pragma unroll
     for (int j = 0; j < kWarpOuts; ++j) {
-      float* to = slice + (frame_of_warp + 16 * i + lane / 4) * kPitch + out_of_warp + 8 * j + lane % 4 * 2;
+      float* to = slice + (frame_of_warp + 16 * i + lane / 4) * kSumPitch + out_of_warp + 8 * j + lane % 4 * 2;
       *reinterpret_cast<float2*>(to) = {sum[i][j][0], sum[i][j][1]};
-      *reinterpret_cast<float2*>(to + 8 * kPitch) = {sum[i][j][2], sum[i][j][3]};
+      *reinterpret_cast<float2*>(to + 8 * kSumPitch) = {sum[i][j][2], sum[i][j][3]};
     }
   __syncthreads();
 #pragma unroll 1
-  for (int i = threadIdx.x; i < kPatchFrames * kPatch; i += kPatchThreads) {
+  for (int i = threadIdx.x; i < kSlideFrames * kPatch; i += kSlideThreads) {
     const int frame = first + i / kPatch, k = out + i % kPatch;
-    if (frame < time && k < group)
-      deliver_sum((b * d.time + frame) * d.channels + g * group + k, g * group + k, slice[i / kPatch * kPitch + i % kPatch]);
+    if (frame < frames && k < group)
+      deliver_sum((b * d.time + frame) * d.channels + g * group + k, g * group + k, slice[i / kPatch * kSumPitch + i % kPatch]);
   }
 }
 
 /// y, z, x [B, T, C]; packed [C, L, C/G]; bias [C] or null.
-template <bool kWide>
-__global__ __launch_bounds__(kPatchThreads, 3) void conv_positional_forward_bf16_kernel(SlideDims d, bf16* y, bf16* z,
-                                                                                        const bf16* x, const bf16* packed,
-                                                                                        const float* bias) {
-  patch_block<false, kWide>(d, x, packed, [&](Index i, int k, float v) {
+template <int kTogether, bool kWide>
+__global__ __launch_bounds__(kSlideThreads* kTogether, kSlideBlocks<float, kTogether>) void conv_positional_forward_bf16_kernel(
+    SlideDims d, bf16* y, bf16* z, const bf16* x, const bf16* packed, const float* bias) {
+  patch_block<kTogether, false, kWide>(d, x, packed, [&](Index i, int k, float v) {
     const bf16 rounded(bias ? v + bias[k] : v);
     z[i] = rounded;
     y[i] = bf16(float(x[i]) + gelu(float(rounded)));
@@ -173,16 +177,25 @@ __global__ __launch_bounds__(kPatchThreads, 3) void conv_positional_forward_bf16
 }
 
 /// dx [B, T, C] = dy + the convolution's gradient.
-template <bool kWide>
-__global__ __launch_bounds__(kPatchThreads, 3) void conv_positional_backward_input_bf16_kernel(SlideDims d, Grad<bf16> dx,
-                                                                                               const bf16* dy, const bf16* dz,
-                                                                                               const bf16* packed) {
-  patch_block<true, kWide>(d, dz, packed, [&](Index i, int, float v) { deliver(dx, i, float(dy[i]) + v); });
+template <int kTogether, bool kWide>
+__global__ __launch_bounds__(
+    kSlideThreads* kTogether,
+    kSlideBlocks<float, kTogether>) void conv_positional_backward_input_bf16_kernel(SlideDims d, Grad<bf16> dx, const bf16* dy,
+                                                                                    const bf16* dz, const bf16* packed) {
+  patch_block<kTogether, true, kWide>(d, dz, packed, [&](Index i, int, float v) { deliver(dx, i, float(dy[i]) + v); });
 }
 
-inline Grid patch_grid(const Conv1dDims& d) {
-  return {
-      .x = d.batch * pieces(d.time, kPatchFrames), .y = d.groups * pieces(d.in / d.groups, kPatch), .threads = kPatchThreads};
+constexpr TileBytes kPatchBytes = {sizeof(PatchShared<1>), sizeof(PatchShared<kTilesTogether<float>>)};
+
+/// Calls f(tiles together, wide, grid).
+template <class F>
+void with_patches(const Exec& exec, const Conv1dDims& d, bool wide, F&& f) {
+  with_tiles_together<float>(exec, d, kPatch, kPatchBytes, [&](auto together, const Grid& grid) {
+    if (wide)
+      f(together, std::true_type{}, grid);
+    else
+      f(together, std::false_type{}, grid);
+  });
 }
 
 // --- dw -------------------------------------------------------------------------------------------------------------------
@@ -218,11 +231,11 @@ __global__ __launch_bounds__(kTapThreads, 1) void conv_positional_backward_weigh
   int next_frame = 0, next_stage = 0;
   const auto load = [&] {
     const Index start = next_segment * d.time * d.channels;
-    copy_patch<kWide, kTapThreads>(shared.gradients[next_stage], kChunkFrames, group - out, dz, [&](int row) {
+    copy_patch<kWide, kTapThreads>(threadIdx.x, shared.gradients[next_stage], kChunkFrames, group - out, dz, [&](int row) {
       const int frame = next_frame + row;
       return frame < time ? dz + start + frame * d.channels : nullptr;
     });
-    copy_patch<kWide, kTapThreads>(shared.window[next_stage], kChunkRows, group - in, x, [&](int row) {
+    copy_patch<kWide, kTapThreads>(threadIdx.x, shared.window[next_stage], kChunkRows, group - in, x, [&](int row) {
       const int frame = next_frame + row + tap - d.padding;
       return static_cast<unsigned>(frame) < static_cast<unsigned>(time) ? x + start + frame * d.channels : nullptr;
     });
@@ -308,12 +321,10 @@ void conv_positional_forward(const Exec& exec, Conv1dDims d, bf16* y, bf16* z, c
                              const float* bias) {
   if (d.batch * d.time * d.in == 0) return;
   const PackedTaps<bf16> packed(exec, d, weight);
-  if (in_wide_words(d, x, x))
-    launch(exec, "conv_positional_forward_bf16", conv_positional_forward_bf16_kernel<true>, patch_grid(d), slide_dims(d, false),
-           y, z, x, packed.data(), bias);
-  else
-    launch(exec, "conv_positional_forward_bf16", conv_positional_forward_bf16_kernel<false>, patch_grid(d),
+  with_patches(exec, d, in_wide_words(d, x, x), [&](auto together, auto wide, const Grid& grid) {
+    launch(exec, "conv_positional_forward_bf16", conv_positional_forward_bf16_kernel<together, wide>, grid,
            slide_dims(d, false), y, z, x, packed.data(), bias);
+  });
 }
 
 void conv_positional_backward(const Exec& exec, Conv1dDims d, Grad<bf16> dx, Grad<float> dweight, Grad<float> dbias, bf16* dz,
@@ -322,12 +333,10 @@ void conv_positional_backward(const Exec& exec, Conv1dDims d, Grad<bf16> dx, Gra
   const bool wide = in_wide_words(d, x, dz);
   if (dx && d.batch * d.time * d.in > 0) {
     const PackedTaps<bf16> packed(exec, d, weight);
-    if (wide)
-      launch(exec, "conv_positional_backward_input_bf16", conv_positional_backward_input_bf16_kernel<true>, patch_grid(d),
-             slide_dims(d, true), dx, dy, dz, packed.data());
-    else
-      launch(exec, "conv_positional_backward_input_bf16", conv_positional_backward_input_bf16_kernel<false>, patch_grid(d),
-             slide_dims(d, true), dx, dy, dz, packed.data());
+    with_patches(exec, d, wide, [&](auto together, auto whole_words, const Grid& grid) {
+      launch(exec, "conv_positional_backward_input_bf16", conv_positional_backward_input_bf16_kernel<together, whole_words>,
+             grid, slide_dims(d, true), dx, dy, dz, packed.data());
+    });
   }
   if (!dweight) return;
   const Index group = d.in / d.groups, n = d.out * group * d.taps, tiles = pieces(group, kPatch);

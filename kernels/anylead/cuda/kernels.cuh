@@ -8,6 +8,7 @@
 #include <anylead/cuda/conv1d.cuh>
 #include <anylead/cuda/conv1d_bf16.cuh>
 #include <anylead/cuda/conv1d_block.cuh>
+#include <anylead/cuda/conv1d_gelu_gradient.cuh>
 #include <anylead/cuda/conv_positional.cuh>
 #include <anylead/cuda/conv_positional_bf16.cuh>
 #include <anylead/cuda/elementwise.cuh>

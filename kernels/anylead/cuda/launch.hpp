@@ -61,6 +61,9 @@ bool waits_for_kernels();
 /// @throws DeviceError for an error that was there before `what` was started
 void report_left(cudaError_t, std::string_view what);
 
+/// Whether a block may have so many bytes of shared memory.
+bool has_shared_memory(const Exec&, std::size_t bytes);
+
 /// Device memory for one pass: uninitialised, taken from the pool of the stream and returned to it when the pass has been
 /// launched. What the stream runs later may get the same memory. Sizes are rounded up to powers of two, at least 64 KiB: passes
 /// whose sizes change from step to step, with what is masked, find the same blocks.

@@ -71,6 +71,12 @@ OnDevice::~OnDevice() {
   if (before_ >= 0) cudaSetDevice(before_);
 }
 
+bool has_shared_memory(const Exec& exec, std::size_t bytes) {
+  int most = 0;
+  check(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, exec.index), "shared memory of a block");
+  return bytes <= static_cast<std::size_t>(most);
+}
+
 bool waits_for_kernels() {
   static const bool wait = [] {
     const char* value = std::getenv("ANYLEAD_SYNC");

@@ -62,15 +62,31 @@ template <Real T>
 void lead_mask_forward(const Exec&, LeadMaskDims, T* y, const T* x, const Flag* keep);
 
 // conv1d.cuh
+/// What normalises channels: statistics [B, K], weight and bias [K].
+template <class T>
+struct ChannelNorm {
+  const T *mean, *rstd, *weight, *bias;
+};
+
 /// z = conv1d_forward(x). With activated [B, T', K]: also gelu(z). With mean, squares [B tiles, K]: also the mean of each
 /// column of each tile and the sum of squared deviations from it. A segment has tiles of as many rows as are returned, 32 at
 /// least; its last may have fewer.
 template <Real T>
 Index conv1d_product(const Exec&, Conv1dDims, T* z, T* activated, T* mean, T* squares, const T* x, const T* weight,
                      const T* bias);
+/// z = conv1d_forward(x), activated = gelu((z - mean) rstd weight + bias) with the channels' norm.
+template <Real T>
+void conv1d_normed_product(const Exec&, Conv1dDims, T* z, T* activated, ChannelNorm<T>, const T* x, const T* weight,
+                           const T* bias);
 template <Real T>
 void conv1d_backward(const Exec&, Conv1dDims, Grad<T> dx, Grad<T> dweight, Grad<T> dbias, const T* dy, const T* x,
                      const T* weight);
+
+// conv1d_gelu_gradient.cuh
+/// dz = dy gelu'(z) and the dx that conv1d_backward computes of it, in one pass; false, and nothing, where sizes or addresses
+/// are not for it.
+bool conv1d_gelu_backward_input(const Exec&, Conv1dDims, Grad<float> dx, float* dz, const float* dy, const float* z,
+                                const float* weight);
 
 // lead_conv1d.cuh
 /// conv1d_product of lead_mask_forward(x [B, C, T], keep [B, C] or null), without padding and groups. Masked leads are not
@@ -78,12 +94,26 @@ void conv1d_backward(const Exec&, Conv1dDims, Grad<T> dx, Grad<T> dweight, Grad<
 template <Real T>
 Index lead_conv1d_product(const Exec&, Conv1dDims, T* z, T* activated, T* mean, T* squares, const T* x, const Flag* keep,
                           const T* weight, const T* bias);
+/// activated = gelu of the normed product; for sizes that fit first_block_backward.
+void lead_conv1d_normed_product(const Exec&, Conv1dDims, float* activated, ChannelNorm<float>, const float* x, const Flag* keep,
+                                const float* weight, const float* bias);
 
-/// lead_conv1d_norm_gelu_backward with group norm. false: it has more terms than the kernels take, nothing was done.
-bool lead_conv1d_group_norm_gelu_backward(const Exec&, Conv1dDims, Grad<float> dweight, Grad<float> dbias,
-                                          Grad<float> dnorm_weight, Grad<float> dnorm_bias, const float* dy, const float* x,
-                                          const Flag* keep, const float* weight, const float* bias, const float* norm_weight,
-                                          const float* norm_bias, const float* mean, const float* rstd);
+// lead_conv1d_backward.cuh
+/// What the sums of a first block are made of: frame t of lead c of segment b at x[b T C + c lead_step + t time_step]; leads
+/// that are not kept, where keep [B, C] is given, are no terms.
+template <class T>
+struct Samples {
+  const T* x;
+  const Flag* keep;
+  Index lead_step, time_step;
+};
+
+/// conv1d_norm_gelu_backward with group norm and without dx; z may be null, then bias is looked at. false, and nothing done,
+/// where the sums have more terms than the kernels take.
+bool first_block_backward(const Exec&, Conv1dDims, Grad<float> dweight, Grad<float> dbias, Grad<float> dnorm_weight,
+                          Grad<float> dnorm_bias, const float* dy, Samples<float> x, const float* z, const float* weight,
+                          const float* bias, const float* norm_weight, const float* norm_bias, const float* mean,
+                          const float* rstd);
 
 // --- activations in bf16 --------------------------------------------------------------------------------------------------
 // The ops of the same name with activations and their gradients in bf16; weights, statistics and gradients of weights are
@@ -99,6 +129,8 @@ void attention_backward(const Exec&, AttentionDims, Grad<bf16> dq, Grad<bf16> dk
 void gelu_backward(const Exec&, Index n, Grad<bf16> dx, const bf16* dy, const bf16* x);
 Index conv1d_product(const Exec&, Conv1dDims, bf16* z, bf16* activated, float* mean, float* squares, const bf16* x,
                      const float* weight, const float* bias);
+void conv1d_normed_product(const Exec&, Conv1dDims, bf16* z, bf16* activated, ChannelNorm<float>, const bf16* x,
+                           const float* weight, const float* bias);
 void conv1d_forward(const Exec&, Conv1dDims, bf16* y, const bf16* x, const float* weight, const float* bias);
 void conv1d_backward(const Exec&, Conv1dDims, Grad<bf16> dx, Grad<float> dweight, Grad<float> dbias, const bf16* dy,
                      const bf16* x, const float* weight);

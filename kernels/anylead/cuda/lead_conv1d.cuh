@@ -21,7 +21,7 @@
 namespace anylead::cuda_ops {
 namespace {
 
-constexpr int kLeadTerms = 32;  // most products of a sum
+constexpr int kLeadTerms = kFirstTerms;  // most products of a sum
 template <class T>
 constexpr int kLeadFrames = 256 / sizeof(T);
 template <class T>
@@ -36,11 +36,12 @@ bool fits_lead_kernel(const Conv1dDims& d) {
 }
 
 /// Block (i, j, b): tile i of the frames, tile j of the output channels of segment b. z, activated [B, T', K]; mean, squares
-/// [B, tiles, K]; z, activated, mean may be null. x [B, C, T], keep [B, C] or null, weight [K, C, L].
+/// [B, tiles, K]; z, activated, mean may be null; with norm it is the
+/// normed z that is activated. x [B, C, T], keep [B, C] or null, weight [K, C, L].
 template <class T>
 __global__ __launch_bounds__(kLeadThreads<T>) void lead_conv1d_kernel(Conv1dDims d, T* z, T* activated, T* mean, T* squares,
-                                                                      const T* x, const Flag* keep, const T* weight,
-                                                                      const T* bias) {
+                                                                      ChannelNorm<T> norm, const T* x, const Flag* keep,
+                                                                      const T* weight, const T* bias) {
   constexpr int kFrames = kLeadFrames<T>, kThreads = kLeadThreads<T>;
   __shared__ alignas(16) T moved[kLeadTerms][kFrames];
   __shared__ T weights[kThreads][kLeadTerms + 1];
@@ -79,6 +80,9 @@ __global__ __launch_bounds__(kLeadThreads<T>) void lead_conv1d_kernel(Conv1dDims
     }
   }
   const T add = bias ? bias[k] : T(0);
+  const bool normed = norm.mean;
+  const T middle = normed ? norm.mean[b * d.out + k] : T(0), scale = normed ? norm.rstd[b * d.out + k] : T(1);
+  const T norm_weight = normed ? norm.weight[k] : T(1), norm_bias = normed ? norm.bias[k] : T(0);
   T total = 0;
 #pragma unroll
   for (int t = 0; t < kFrames; ++t) {
@@ -86,7 +90,7 @@ __global__ __launch_bounds__(kLeadThreads<T>) void lead_conv1d_kernel(Conv1dDims
     if (t < frames) {
       const Index i = (b * out_time + first + t) * d.out + k;
       if (z) z[i] = sum[t];
-      if (activated) activated[i] = gelu(sum[t]);
+      if (activated) activated[i] = gelu((sum[t] - middle) * scale * norm_weight + norm_bias);
       total += sum[t];
     }
   }
@@ -101,6 +105,12 @@ __global__ __launch_bounds__(kLeadThreads<T>) void lead_conv1d_kernel(Conv1dDims
   squares[at] = deviations;
 }
 
+template <class T>
+Grid lead_grid_of(const Conv1dDims& d) {
+  return {
+      .x = pieces(d.out_time(), kLeadFrames<T>), .y = pieces(d.out, kLeadThreads<T>), .z = d.batch, .threads = kLeadThreads<T>};
+}
+
 }  // namespace
 
 template <Real T>
@@ -112,13 +122,16 @@ Index lead_conv1d_product(const Exec& exec, Conv1dDims d, T* z, T* activated, T*
     lead_mask_forward<T>(exec, {d.batch, d.in, d.time}, masked.data(), x, keep);
     return conv1d_product<T>(exec, d, z ? z : own.data(), activated, mean, squares, masked.data(), weight, bias);
   }
-  launch(exec, "lead_conv1d", lead_conv1d_kernel<T>,
-         {.x = pieces(d.out_time(), kLeadFrames<T>),
-          .y = pieces(d.out, kLeadThreads<T>),
-          .z = d.batch,
-          .threads = kLeadThreads<T>},
-         d, z, activated, mean, squares, x, keep, weight, bias);
+  launch(exec, "lead_conv1d", lead_conv1d_kernel<T>, lead_grid_of<T>(d), d, z, activated, mean, squares, ChannelNorm<T>{}, x,
+         keep, weight, bias);
   return kLeadFrames<T>;
+}
+
+void lead_conv1d_normed_product(const Exec& exec, Conv1dDims d, float* activated, ChannelNorm<float> norm, const float* x,
+                                const Flag* keep, const float* weight, const float* bias) {
+  float* const unwanted = nullptr;
+  launch(exec, "lead_conv1d", lead_conv1d_kernel<float>, lead_grid_of<float>(d), d, unwanted, activated, unwanted, unwanted,
+         norm, x, keep, weight, bias);
 }
 
 }  // namespace anylead::cuda_ops

@@ -1,6 +1,6 @@
 // Masks of leads and frames, row picks. Contracts: core/op_table.hpp.
 //
-// Lead mask: a block turns a tile of 32 leads x 64 samples in shared memory, so that both sides move along rows; 32 x 67 x
+// Lead mask: a block turns a tile of 32 leads x 64 samples in shared memory, so that both sides move along rows; 32 x 66 x
 // sizeof(T) bytes. Rows: a warp copies one, as in vector.cuh. Bound: bandwidth, each array moves once.
 #pragma once
 
@@ -13,12 +13,16 @@ namespace anylead::cuda_ops {
 namespace {
 
 constexpr int kLeadTile = 32, kTimeTile = 64, kMaskThreads = 256;
-constexpr int kTilePitch = kTimeTile + 3;  // a warp reads 12 leads of 2 or 3 samples: 3 c + t, banks of their own
+constexpr int kTileNumbers = kLeadTile * (kTimeTile + 2);
 
 /// Block (i, j, k): samples 64 i .., leads 32 j .. of segment k.
 struct LeadTile {
   Index time, lead;  ///< of the tile's corner
   int times, leads;  ///< inside the arrays
+
+  /// Where a number lies in shared memory: in the order of samples, with room where those of one lead would meet a bank again.
+  /// That is at multiples of 32 numbers, so that neither a lead's samples nor neighbours share a bank.
+  __device__ int place(int c, int t) const { return t * leads + c + t * (leads & -leads) / 32; }
 };
 
 __device__ inline LeadTile lead_tile(LeadMaskDims d) {
@@ -34,18 +38,18 @@ inline Grid lead_grid(LeadMaskDims d) {
 /// y [B, T, C] = x [B, C, T] where keep [B, C], else 0.
 template <class T>
 __global__ __launch_bounds__(kMaskThreads) void lead_mask_forward_kernel(LeadMaskDims d, T* y, const T* x, const Flag* keep) {
-  __shared__ T tile[kLeadTile][kTilePitch];
+  __shared__ T tile[kTileNumbers];
   const LeadTile at = lead_tile(d);
   const Index b = blockIdx.z;
   for (int i = threadIdx.x; i < at.leads * kTimeTile; i += kMaskThreads) {
     const int c = i / kTimeTile, t = i % kTimeTile;
     const Index row = b * d.leads + at.lead + c;
-    if (t < at.times) tile[c][t] = !keep || keep[row] ? x[row * d.time + at.time + t] : T(0);
+    if (t < at.times) tile[at.place(c, t)] = !keep || keep[row] ? x[row * d.time + at.time + t] : T(0);
   }
   __syncthreads();
   for (int i = threadIdx.x; i < at.times * at.leads; i += kMaskThreads) {
     const int t = i / at.leads, c = i % at.leads;
-    y[(b * d.time + at.time + t) * d.leads + at.lead + c] = tile[c][t];
+    y[(b * d.time + at.time + t) * d.leads + at.lead + c] = tile[at.place(c, t)];
   }
 }
 
@@ -53,18 +57,18 @@ __global__ __launch_bounds__(kMaskThreads) void lead_mask_forward_kernel(LeadMas
 template <class T>
 __global__ __launch_bounds__(kMaskThreads) void lead_mask_backward_kernel(LeadMaskDims d, Grad<T> dx, const T* dy,
                                                                           const Flag* keep) {
-  __shared__ T tile[kLeadTile][kTilePitch];
+  __shared__ T tile[kTileNumbers];
   const LeadTile at = lead_tile(d);
   const Index b = blockIdx.z;
   for (int i = threadIdx.x; i < at.times * at.leads; i += kMaskThreads) {
     const int t = i / at.leads, c = i % at.leads;
-    tile[c][t] = dy[(b * d.time + at.time + t) * d.leads + at.lead + c];
+    tile[at.place(c, t)] = dy[(b * d.time + at.time + t) * d.leads + at.lead + c];
   }
   __syncthreads();
   for (int i = threadIdx.x; i < at.leads * kTimeTile; i += kMaskThreads) {
     const int c = i / kTimeTile, t = i % kTimeTile;
     const Index row = b * d.leads + at.lead + c;
-    if (t < at.times) deliver(dx, row * d.time + at.time + t, !keep || keep[row] ? tile[c][t] : T(0));
+    if (t < at.times) deliver(dx, row * d.time + at.time + t, !keep || keep[row] ? tile[at.place(c, t)] : T(0));
   }
 }
 
