@@ -16,14 +16,8 @@ struct ColumnProductsPass {
   template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index rows, Index cols, T* sums, const T* a, const T* b) {
     std::fill(sums, sums + cols, T(0));
-    const auto product = [&](auto at, Index r) ANYLEAD_SIMD_LAMBDA { return at(a + r * cols) * at(b + r * cols); };
-    Index r = 0;
-    for (; r + 4 <= rows; r += 4)  // by fours: sums are read and written less often
-      for_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA {
-        at.store(sums, at(sums) + ((product(at, r) + product(at, r + 1)) + (product(at, r + 2) + product(at, r + 3))));
-      });
-    for (; r < rows; ++r)
-      for_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(sums, at(sums) + product(at, r)); });
+    for (Index o = 0; o < rows * cols; o += cols)
+      for_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(sums, at(sums) + at(a + o) * at(b + o)); });
   }
 };
 
