@@ -50,7 +50,7 @@ struct PeakPass {
     std::memcpy(&factor, chains->value + sizeof v, sizeof factor);
     std::memcpy(&x, chains->value, sizeof x);
     V a = v[0], b = v[1], c = v[2], d = v[3], e = v[4], f = v[5], g = v[6], h = v[7], i = v[8], j = v[9], k = v[10], l = v[11];
-    const auto add = [&](V sum) ANYLEAD_SIMD_LAMBDA { return cpu_ops::detail::TilePass<1>::multiply_add<isa>(sum, x, factor); };
+    const auto add = [&](V sum) ANYLEAD_SIMD_LAMBDA { return cpu_ops::detail::multiply_add<isa>(sum, x, factor); };
     for (Index step = 0; step < chains->steps; ++step) {
       a = add(a), b = add(b), c = add(c), d = add(d), e = add(e), f = add(f);
       g = add(g), h = add(h), i = add(i), j = add(j), k = add(k), l = add(l);
@@ -77,7 +77,7 @@ inline double wall_seconds() {
 template <class T, class Cell = T>
 double multiply_add_peak() {
   const Isa isa = std::is_same_v<Cell, T> ? current_isa() : cpu_ops::detail::isa_of_pairs(current_isa());
-  const double lanes = static_cast<double>(cpu_ops::detail::tile_cols<T>(isa) / 2 * cpu_ops::detail::kFactors<Cell>);
+  const double lanes = static_cast<double>(cpu_ops::detail::tile_lanes<T>(isa) * cpu_ops::detail::kFactors<Cell>);
   std::vector<double> best(static_cast<std::size_t>(threads()));
   for (int repeat = 0; repeat < 20; ++repeat)
     parallel_for(threads(), 1, [&](Index thread, Index) {

@@ -19,10 +19,22 @@ struct Exp {
     return exp(x);
   }
 };
+struct ExpNonpositive {
+  template <class V>
+  ANYLEAD_SIMD static V value(V x) {
+    return exp_nonpositive(x);
+  }
+};
 struct Sqrt {
   template <class V>
   ANYLEAD_SIMD static V value(V x) {
     return cpu_ops::sqrt(x);
+  }
+};
+struct Log {
+  template <class V>
+  ANYLEAD_SIMD static V value(V x) {
+    return log_in_range(x);
   }
 };
 struct Cdf {
@@ -98,6 +110,24 @@ TEMPLATE_TEST_CASE("exp errs by less than two units in the last place", "[cpu][s
   }
 }
 
+TEMPLATE_TEST_CASE("exp of what is not above 0 errs as exp does, and is 0 where it is", "[cpu][simd]", float, double) {
+  using T = TestType;
+  constexpr T infinity = std::numeric_limits<T>::infinity();
+  const double low = sizeof(T) == 4 ? -87.2 : -708;
+  T nan = std::numeric_limits<T>::quiet_NaN();
+  reinterpret_cast<unsigned char&>(nan) = 0x55;  // a payload in its last bits
+  for (const Isa isa : isas()) {
+    INFO(name(isa));
+    const auto exact = [](long double x) { return std::exp(x); };
+    CHECK(worst<ExpNonpositive>(isa, grid<T>(low, 0.01, kPoints<T>), exact, kOne) < 2);
+    const std::vector<T> x = {0, -T(0), -infinity, -1000, -1e30f, nan, -nan, 20};
+    const std::vector<T> y = map<ExpNonpositive>(isa, x), expected = map<Exp>(isa, x);
+    for (const std::size_t i : {0u, 1u, 2u, 3u, 4u, 7u}) CHECK(y[i] == expected[i]);
+    CHECK(std::isnan(y[5]));
+    CHECK(std::isnan(y[6]));
+  }
+}
+
 TEMPLATE_TEST_CASE("exp of infinities, of NaN and beyond its range", "[cpu][simd]", float, double) {
   using T = TestType;
   constexpr T infinity = std::numeric_limits<T>::infinity(), nan = std::numeric_limits<T>::quiet_NaN();
@@ -129,6 +159,25 @@ TEMPLATE_TEST_CASE("the square root errs by at most one unit in the last place a
     CHECK(map<Sqrt>(isa, std::vector<T>{0, 1, 4})[0] == 0);
     CHECK(map<Sqrt>(isa, std::vector<T>{0, 1, 4})[1] == 1);
     CHECK(map<Sqrt>(isa, std::vector<T>{0, 1, 4})[2] == 2);
+  }
+}
+
+TEST_CASE("the logarithm errs by less than one unit in the last place at every magnitude and on either side of 1",
+          "[cpu][simd]") {
+  std::vector<double> magnitudes;
+  for (int e = std::numeric_limits<double>::min_exponent; e < std::numeric_limits<double>::max_exponent; ++e)
+    for (int i = 0; i < 257; ++i) magnitudes.push_back(std::ldexp(1 + i / 257., e - 1));
+  magnitudes.push_back(std::numeric_limits<double>::min());
+  magnitudes.push_back(std::numeric_limits<double>::max());
+  const auto exact = [](long double x) { return std::log(x); };
+  for (const Isa isa : isas()) {
+    INFO(name(isa));
+    std::erase(magnitudes, 1.0);  // where it is 0
+    CHECK(worst<Log>(isa, magnitudes, exact, kOne) < 1);
+    CHECK(worst<Log>(isa, grid<double>(0.4, 0.999999, 1000000), exact, kOne) < 1);
+    CHECK(worst<Log>(isa, grid<double>(1.000001, 2.5, 1000000), exact, kOne) < 1);
+    CHECK(worst<Log>(isa, std::vector<double>{1 - 0x1p-53, 1 + 0x1p-52, 1 - 0x1p-25, 1 + 0x1p-25}, exact, kOne) < 1);
+    CHECK(map<Log>(isa, std::vector<double>{1})[0] == 0);
   }
 }
 

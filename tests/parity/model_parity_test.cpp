@@ -283,6 +283,8 @@ TEST_CASE("no file of the fixtures' folder is unknown", "[parity]") {
   // fine-tuning, its heads and the 3-D views are for a later version
   const std::vector<std::string> known = {"unit_",     "model_", "train_", "stats_", "aug_",
                                           "finetune_", "base_",  "index",  "README"};
+  if (fixtures_folder() == committed_fixtures())
+    WARN("skipped: what only the full set of fixtures has; compared were those in " << committed_fixtures());
   for (const auto& entry : std::filesystem::directory_iterator(fixtures_folder())) {
     const std::string name = entry.path().filename().string();
     bool found = false;

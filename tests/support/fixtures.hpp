@@ -21,13 +21,16 @@ struct Fixture {
   anylead::io::Arrays arrays;  ///< views into NAME.safetensors
 };
 
+/// The small set.
+inline std::string committed_fixtures() { return std::string(ANYLEAD_SOURCE_DIR) + "/tests/fixtures"; }
+
 /// The folder that ANYLEAD_FIXTURES names, else the full set outside the repository where there is one, else the small set in
 /// it.
 inline std::string fixtures_folder() {
   if (const char* named = std::getenv("ANYLEAD_FIXTURES")) return named;
   const std::string full = shared_folder() + "/fixtures";
   std::error_code ignored;
-  return std::filesystem::is_directory(full, ignored) ? full : std::string(ANYLEAD_SOURCE_DIR) + "/tests/fixtures";
+  return std::filesystem::is_directory(full, ignored) ? full : committed_fixtures();
 }
 
 /// The JSON of a file in the folder of fixtures. Throws if there is none.

@@ -211,24 +211,54 @@ void attention_backward(const Exec&, AttentionDims d, Grad<T> dq, Grad<T> dk, Gr
   });
 }
 
+struct AttentionWeightsPass {
+  /// weights += probabilities of one head, or = those of the first one; those of the last one make them the mean.
+  template <Isa isa, class T>
+  ANYLEAD_SIMD static void run(Index rows, Index time, T* weights, T* scores, const T* logsum, const Flag* padding, Index head,
+                               Index heads) {
+    const T share = head + 1 == heads ? T(1) / static_cast<T>(heads) : T(1);
+    for (Index r = 0; r < rows; ++r, weights += time, scores += time) {
+      if (padding)
+        for (Index j = 0; j < time; ++j) scores[j] = padding[j] ? -std::numeric_limits<T>::infinity() : scores[j];
+      for_lanes<isa, T>(time, [&](auto at) ANYLEAD_SIMD_LAMBDA {
+        auto p = exp_nonpositive(at(scores) - logsum[r]);
+        if (head > 0) p += at(weights);
+        at.store(weights, p * share);
+      });
+    }
+  }
+};
+
 template <class T>
 void attention_weights(const Exec&, AttentionDims d, T* weights, const T* logsum, const T* q, const T* k, const Flag* padding) {
-  const Index stride = d.heads * d.head_width;
-  const double factor = 1 / std::sqrt(static_cast<double>(d.head_width));
-  parallel_for(d.batch * d.time, 1, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; ++i)
-      for (Index j = 0; j < d.time; ++j) {
-        const Index b = i / d.time;
-        double total = 0;
-        for (Index h = 0; h < d.heads; ++h) {
-          double s = 0;
-          for (Index c = h * d.head_width; c < (h + 1) * d.head_width; ++c)
-            s += double(q[i * stride + c]) * double(k[(b * d.time + j) * stride + c]);
-          total += std::exp(s * factor - logsum[(b * d.heads + h) * d.time + i % d.time]);
-        }
-        weights[i * d.time + j] =
-            padding && padding[b * d.time + j] ? T(0) : static_cast<T>(total / static_cast<double>(d.heads));
+  constexpr Index kRows = 64;
+  const Index stride = d.heads * d.head_width, time = d.time, blocks = (time + kRows - 1) / kRows;
+  const T factor = static_cast<T>(1 / std::sqrt(static_cast<double>(d.head_width)));
+  parallel_for(d.batch * blocks, 1, [&](Index begin, Index end) {
+    struct Scores;
+    T* scores = scratch<Scores, T>(kRows * time);
+    for (Index i = begin; i < end; ++i) {
+      const Index b = i / blocks, first = i % blocks * kRows, rows = std::min(kRows, time - first);
+      for (Index h = 0; h < d.heads; ++h) {
+        const Index o = b * time * stride + h * d.head_width;
+        gemm_serial(Gemm<T>{.m = rows,
+                            .n = time,
+                            .k = d.head_width,
+                            .a = q + o + first * stride,
+                            .lda = stride,
+                            .op_a = Op::none,
+                            .b = k + o,
+                            .ldb = stride,
+                            .op_b = Op::transpose,
+                            .c = scores,
+                            .ldc = time,
+                            .alpha = factor,
+                            .precision = d.precision});
+        with_isa<AttentionWeightsPass>(rows, time, weights + (b * time + first) * time, scores,
+                                       logsum + (b * d.heads + h) * time + first, padding ? padding + b * time : padding, h,
+                                       d.heads);
       }
+    }
   });
 }
 

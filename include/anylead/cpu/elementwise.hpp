@@ -31,9 +31,29 @@ void deliver(const Grad<T>& to, Index i, T v) {
     to.data[i] = v;
 }
 
+struct RowTotalsPass {
+  /// to [n] = the sum of some rows of x, `stride` apart, in their order.
+  template <Isa isa, class T>
+  ANYLEAD_SIMD static void run(Index rows, Index stride, Index n, Grad<T> to, const T* x) {
+    for_lanes<isa, T>(n, [&](auto at) ANYLEAD_SIMD_LAMBDA {
+      typename decltype(at)::V total = {};
+      for (Index o = 0; o < rows * stride; o += stride) total += at(x + o);
+      deliver(at, to, 0, total);
+    });
+  }
+};
+
+struct FillPass {
+  template <Isa isa, class T>
+  ANYLEAD_SIMD static void run(Index n, T* y, T value) {
+    const auto all = broadcast<Vec<T, register_bytes(isa)>>(value);
+    for_lanes<isa, T>(n, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(y, all); });
+  }
+};
+
 template <class T>
 void fill(const Exec&, Index n, T* y, T value) {
-  parallel_for(n, kElementGrain, [&](Index begin, Index end) { std::fill(y + begin, y + end, value); });
+  parallel_for(n, kElementGrain, [&](Index begin, Index end) { with_isa<FillPass>(end - begin, y + begin, value); });
 }
 
 struct ScalePass {
@@ -177,16 +197,21 @@ void multiply(Index n, T* y, const T* x) {
 /// Sum of squares in double, the same for any number of threads.
 struct SquarePass {
   template <Isa isa, class T>
-  ANYLEAD_SIMD static void run(Index n, const T* x, double* sum) {
+  ANYLEAD_SIMD static void run(Index n, const T* x, double* result) {
+    using V = Vec<T, register_bytes(isa)>;
+    constexpr Index kBlock = 2048;
     double total = 0;
-    for (Index i = 0; i < n; i += 1024) {  // short sums in T, their total in double
-      const Index m = n - i < 1024 ? n - i : 1024;
-      total += double(sum_lanes<isa, T>(m, [&](auto at) ANYLEAD_SIMD_LAMBDA {
-        const auto v = at(x + i);
-        return v * v;
-      }));
+    Index i = 0;
+    const auto square = [](V v) ANYLEAD_SIMD_LAMBDA { return v * v; };
+    for (; i + kBlock <= n; i += kBlock) {  // short sums in T, of four vectors at a time, and their total in double
+      V block = {};
+      for (const T* p = x + i; p < x + i + kBlock; p += 4 * V::lanes)
+        block += (square(load_as<V>(p)) + square(load_as<V>(p + V::lanes))) +
+                 (square(load_as<V>(p + 2 * V::lanes)) + square(load_as<V>(p + 3 * V::lanes)));
+      total += double(sum(block));
     }
-    *sum = total;
+    total += double(sum_lanes<isa, T>(n - i, [&](auto at) ANYLEAD_SIMD_LAMBDA { return square(at(x + i)); }));
+    *result = total;
   }
 };
 
@@ -212,10 +237,29 @@ void mean_square_backward(const Exec& exec, Index n, Grad<T> dx, const T* dy, co
   if (n > 0) scale(exec, n, dx, x, T(2 * double(*dy) / static_cast<double>(n)));
 }
 
+struct GumbelPass {
+  /// Numbers 64 group, 64 group + 1, ... of stream.gumbel; in double, whatever T, for a number near 0 has the relative error of
+  /// its inner logarithm, near 1, many times over.
+  template <Isa isa, class T>
+  ANYLEAD_SIMD static void run(Index n, T* noise, RandomStream stream, std::uint64_t group) {
+    using V = Vec<double, register_bytes(isa)>;
+    float uniform[64];
+    double numbers[64];
+    for (Index i = 0; i < n; i += 64, ++group) {
+      detail::uniform_group<isa>(uniform, stream, group);
+      for (int j = 0; j < 64; ++j) numbers[j] = double(uniform[j]) + 0x1p-25;
+      for (Index j = 0; j < 64; j += V::lanes)
+        cpu_ops::store(numbers + j, -log_in_range(-log_in_range(load_as<V>(numbers + j))));
+      const Index m = n - i < 64 ? n - i : 64;
+      for (Index j = 0; j < m; ++j) noise[i + j] = static_cast<T>(numbers[j]);
+    }
+  }
+};
+
 template <class T>
 void gumbel_noise(const Exec&, Index n, T* noise, RandomStream stream) {
   parallel_for(n, 1024, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; ++i) noise[i] = static_cast<T>(stream.gumbel(static_cast<std::uint64_t>(i)));
+    with_isa<GumbelPass>(end - begin, noise + begin, stream, static_cast<std::uint64_t>(begin / 64));
   });
 }
 

@@ -1,10 +1,11 @@
 // Products of matrices: a packed, register-tiled GEMM, written once for every instruction set.
 //
-// A tile of C stays in registers while k runs: 14 rows x 2 vectors for float with 32 vector registers (AVX-512), else 6 x 2.
-// Tiles read A where it is, and B where it is or from panels of [k][two vectors], zero-filled at its right border: packed where
-// it has to be transposed or scaled, and where so many rows of A share it that the copy pays. Rows a multiple of 2 KiB apart
-// fall into the same sets of the caches: then both are copied. M is cut into panels of even heights that differ by at most two,
-// with one tile per height, so that no row is computed in vain; the odd row of an odd M is a tile of its own.
+// A tile of C stays in registers while k runs: 6 rows x 4 vectors with 32 vector registers (AVX-512), else 6 x 2. A wide tile
+// loads less: 10 times for 24 multiply-adds, where 14 x 2 loads 16 times for 28, and then waits for the loads.
+// Tiles read A where it is, and B where it is or from panels of [k][columns of a tile], zero-filled at its right border: packed
+// where it has to be transposed or scaled, and where so many rows of A share it that the copy pays. Rows a multiple of 2 KiB
+// apart fall into the same sets of the caches: there B is packed, and A if its columns are the rows of op(A). M is cut into
+// panels whose heights differ by at most one, with one tile per height, so that no row is computed in vain.
 //
 // What is packed is made of cells: numbers as they are, or (Precision::bf16) pairs of neighbours along k rounded to bfloat16,
 // which AVX-512 multiplies and adds in one instruction, twice as many factors at a time; both matrices are then copied.
@@ -51,8 +52,8 @@ struct Gemm {
 
 namespace detail {
 
-/// Depth, width and height of the blocks that share caches: packed B [kDepth, kWidth], rows of A [kHeight, kDepth].
-inline constexpr Index kDepth = 768, kWidth = 768, kHeight = 84;
+/// Depth and width of the blocks that share caches: packed B [kDepth, kWidth], kPanels of A [kTileRows, kDepth].
+inline constexpr Index kDepth = 768, kWidth = 768;
 
 /// Number of blocks that k terms are cut into: a function of k alone.
 constexpr Index depth_blocks(Index k) { return std::max<Index>(1, (k + kDepth - 1) / kDepth); }
@@ -63,21 +64,19 @@ constexpr bool clashes(Index stride) {
   return stride * static_cast<Index>(sizeof(T)) % 2048 == 0;
 }
 
-/// Whether a part of a product with n columns copies its rows of A.
+/// Whether a product copies its rows of A.
 template <class T, class Cell>
-bool copies_a(const Gemm<T>& g, Index n, Index cols) {
-  return kFactors<Cell> == 2 || (clashes<T>(g.lda) && (g.op_a == Op::transpose || n > 2 * cols));
+bool copies_a(const Gemm<T>& g) {
+  return kFactors<Cell> == 2 || (clashes<T>(g.lda) && g.op_a == Op::transpose);
 }
 
-/// Whether a part with m rows and n columns packs its columns of B. Where it does not, B stays in the second cache, and rows of
-/// A are not copied: beside those, B in place was slower.
+/// Whether a part with m rows and n columns packs its columns of B. Where it does not, B stays in the second cache.
 template <class T, class Cell>
 bool packs_b(const Gemm<T>& g, Index m, Index n, Index cols) {
   constexpr Index few = 640, bytes = Index{384} << 10;
   const Index depth = (g.k + depth_blocks(g.k) - 1) / depth_blocks(g.k);
-  const bool copied_rows = g.op_a == Op::none && copies_a<T, Cell>(g, n, cols);
-  return kFactors<Cell> == 2 || copied_rows || g.op_b == Op::transpose || g.alpha != 1 || n % cols != 0 || m > few ||
-         clashes<T>(g.ldb) || depth * n * static_cast<Index>(sizeof(T)) > bytes;
+  return kFactors<Cell> == 2 || g.op_b == Op::transpose || g.alpha != 1 || n % cols != 0 || m > few || clashes<T>(g.ldb) ||
+         depth * n * static_cast<Index>(sizeof(T)) > bytes;
 }
 
 /// Columns [col, col + n) and rows [row, row + m) of the product, on the calling thread. col: a multiple of the tile's columns.
@@ -86,11 +85,11 @@ template <class T, class Cell>
 void gemm_part(Isa isa, const Gemm<T>& g, const Cell* ready, Index row, Index m, Index col, Index n) {
   struct BlocksOfA;
   struct BlocksOfB;
-  const Index cols = tile_cols<T>(isa), rows = tile_rows<T>(isa);
+  const Index cols = tile_cols<T>(isa), rows = kTileRows;
   const bool transpose_a = g.op_a == Op::transpose, transpose_b = g.op_b == Op::transpose;
-  const bool copy_a = copies_a<T, Cell>(g, n, cols), pack_b = !ready && packs_b<T, Cell>(g, m, n, cols);
+  const bool copy_a = copies_a<T, Cell>(g), pack_b = !ready && packs_b<T, Cell>(g, m, n, cols);
   const Index depths = depth_blocks(g.k), deepest = cells<Cell>((g.k + depths - 1) / depths);
-  const Index all_panels = (m + rows - 1) / rows, heights = (all_panels * rows + kHeight - 1) / kHeight;
+  const Index all_panels = (m + rows - 1) / rows, heights = (all_panels + kPanels - 1) / kPanels;
   const Index most_panels = (all_panels + heights - 1) / heights;  // of a block of rows
   const Index widest = std::min(kWidth, (n + cols - 1) / cols * cols), row_size = deepest + kLanes<T>;
   const Index panel_size = (deepest + 2) * rows + kLanes<T>;  // room for what the last vector of a panel writes too much
@@ -111,8 +110,8 @@ void gemm_part(Isa isa, const Gemm<T>& g, const Cell* ready, Index row, Index m,
       }
       for (Index h = 0; h < heights; ++h) {
         const Index above = cut(all_panels, heights, h), panels = cut(all_panels, heights, h + 1) - above;
-        const Index top = row + cut_even(m, all_panels, above);
-        const Index height = row + cut_even(m, all_panels, above + panels) - top;
+        const Index top = row + cut(m, all_panels, above);
+        const Index height = row + cut(m, all_panels, above + panels) - top;
         if (copy_a && transpose_a && depth > 0) {
           const BlockA<T, Cell> block = {copied_a, panels, panel_size, g.a + p * g.lda + top, g.lda, depth, height};
           with_isa<PackA>(isa, &block);
@@ -122,7 +121,7 @@ void gemm_part(Isa isa, const Gemm<T>& g, const Cell* ready, Index row, Index m,
         }
         for (Index c = 0; c < width; c += cols)
           for (Index i = 0; i < panels; ++i) {
-            const Index first = cut_even(height, panels, i), count = cut_even(height, panels, i + 1) - first;
+            const Index first = cut(height, panels, i), count = cut(height, panels, i + 1) - first;
             Tile<T, Cell> tile = {.a = nullptr,
                                   .row_step = transpose_a ? 1 : row_size,
                                   .k_step = transpose_a ? count : 1,
@@ -145,7 +144,7 @@ void gemm_part(Isa isa, const Gemm<T>& g, const Cell* ready, Index row, Index m,
               }
               if (!tile.b && depth > 0) tile.b = g.b + p * g.ldb + col + j + c, tile.b_step = g.ldb;
             }
-            run_tile(isa, count, tile, std::make_integer_sequence<Index, (sizeof(T) == 4 ? 14 : 6) / 2>{});
+            run_tile(isa, count, tile, std::make_integer_sequence<Index, kTileRows>{});
           }
       }
       before += deep;
@@ -171,8 +170,8 @@ PartCosts part_costs(const Gemm<T>& g, bool ready, Index threads, Index cols) {
   constexpr bool paired = kFactors<Cell> == 2;  // rounded as they are copied, and multiplied twice as fast
   return {
       .pack_b = !ready && packs_b<T, Cell>(g, g.m / threads, g.n / threads, cols) ? paired ? 48. : 12. : 0.,
-      .copy_a = copies_a<T, Cell>(g, g.n, cols) ? paired ? 1.2 : 0.2 : 0.,
-      .start = (paired ? 4000. : 2000.) / static_cast<double>(std::max<Index>(1, g.k)),
+      .copy_a = copies_a<T, Cell>(g) ? paired ? 0.6 : 0.1 : 0.,
+      .start = (paired ? 2000. : 1000.) / static_cast<double>(std::max<Index>(1, g.k)),
       .kept = (Index{768} << 10) / (std::clamp<Index>(g.k, 1, kDepth) * cols * (paired ? 2 : static_cast<Index>(sizeof(T))))};
 }
 
@@ -243,7 +242,7 @@ void pack(Cell* to, Index k, Index n, const T* b, Index ldb, Op op, Isa isa) {
 template <class T, class Cell>
 void gemm_parallel(const Gemm<T>& g, const Cell* ready, Isa isa) {
   if (g.m <= 0 || g.n <= 0) return;
-  const Index rows = tile_rows<T>(isa), cols = tile_cols<T>(isa);
+  const Index rows = kTileRows, cols = tile_cols<T>(isa);
   const Index row_panels = (g.m + rows - 1) / rows, col_panels = (g.n + cols - 1) / cols;
   const Grid grid = best_grid(row_panels, rows, col_panels, threads(), part_costs<T, Cell>(g, ready, threads(), cols));
   parallel_for(grid.down * grid.across, 1, [&](Index begin, Index end) {

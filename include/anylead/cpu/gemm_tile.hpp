@@ -30,24 +30,29 @@ constexpr Index cells(Index factors) {
   return (factors + kFactors<Cell> - 1) / kFactors<Cell>;
 }
 
+/// Rows of a tile. With two vectors of columns they fill 16 registers, with four 32.
+inline constexpr Index kTileRows = 6;
+
+/// Tiles of a block of A, one below the other, that share the second cache.
+inline constexpr Index kPanels = 14;
+
 /// Registers of an instruction set as tiles use them.
 template <Isa isa, class T>
 struct TileShape {
   static constexpr Index bytes = isa == Isa::avx512 ? 64 : isa == Isa::avx2 ? 32 : 16;
   static constexpr Index lanes = bytes / static_cast<Index>(sizeof(T));
-  static constexpr Index rows = isa == Isa::avx512 && sizeof(T) == 4 ? 14 : 6;  // double: as fast, and compiled sooner
-  static constexpr Index cols = 2 * lanes;
+  static constexpr Index vectors = isa == Isa::avx512 ? 4 : 2, cols = vectors * lanes;
   typedef T Vector __attribute__((vector_size(bytes)));
   typedef std::uint32_t Bits __attribute__((vector_size(bytes)));
 };
 
 template <class T>
-constexpr Index tile_rows(Isa isa) {
-  return isa == Isa::avx512 && sizeof(T) == 4 ? 14 : 6;
+constexpr Index tile_lanes(Isa isa) {
+  return (isa == Isa::avx512 ? 64 : isa == Isa::avx2 ? 32 : 16) / static_cast<Index>(sizeof(T));
 }
 template <class T>
 constexpr Index tile_cols(Isa isa) {
-  return (isa == Isa::avx512 ? 128 : isa == Isa::avx2 ? 64 : 32) / static_cast<Index>(sizeof(T));
+  return tile_lanes<T>(isa) * (isa == Isa::avx512 ? 4 : 2);
 }
 
 /// Whether tiles use AVX-512's instruction for pairs. clang refuses its operands in a function that is compiled for the base
@@ -66,12 +71,12 @@ inline Isa isa_of_pairs(Isa isa) {
   return isa;
 }
 
-/// One tile: rows of C, at most two vectors of columns.
+/// One tile: rows of C, at most cols columns.
 template <class T, class Cell>
 struct Tile {
   const Cell* a;  ///< op(A)(i, p) = a[i row_step + p k_step]
   Index row_step, k_step;
-  const Cell* b;  ///< two vectors of columns, b_step from one p to the next
+  const Cell* b;  ///< vectors of columns, b_step from one p to the next
   Index b_step;
   Index k, cols;  ///< k in cells
   T* c;
@@ -80,62 +85,66 @@ struct Tile {
   const T* bias;  ///< of these columns, or null
 };
 
-template <Index kRows>
+/// sum + x b. Not in place: g++ keeps arrays in memory of which an instruction by name changes an element.
+template <Isa isa, class T, class V>
+ANYLEAD_SIMD V multiply_add(V sum, T x, V b) {
+  return sum + x * b;
+}
+template <Isa isa, class V, class Bits>
+ANYLEAD_SIMD V multiply_add(V sum, Bf16Pair x, Bits b) {
+  if constexpr (isa == Isa::avx512 && kPairsInstruction) {
+#if defined(__x86_64__) && !defined(__clang__)
+    const Bits pair = x.bits + Bits{};
+    asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(b), "v"(pair));
+#endif
+    return sum;
+  } else {
+    const Bits low = Bits{} + (x.bits << 16), high = Bits{} + (x.bits & 0xFFFF0000u);
+    return sum + reinterpret_cast<V>(low) * reinterpret_cast<V>(b << 16) +
+           reinterpret_cast<V>(high) * reinterpret_cast<V>(b & 0xFFFF0000u);
+  }
+}
+
+template <Index kRows, Index kVectors>
 struct TilePass {
   template <Isa isa, class T, class Cell>
   ANYLEAD_SIMD static void run(const Tile<T, Cell>* tile) {
     using Shape = TileShape<isa, T>;
     using V = typename Shape::Vector;
     using B = std::conditional_t<std::is_same_v<Cell, Bf16Pair>, typename Shape::Bits, V>;
-    if constexpr (kRows <= Shape::rows) {
-      const Tile<T, Cell> t = *tile;
-      V acc[kRows][2] = {};
+    if constexpr (kVectors <= Shape::vectors) {
+      constexpr Index cols = kVectors * Shape::lanes;
+      const Tile<T, Cell>& t = *tile;
       const Cell *a = t.a, *b = t.b;
+      const Index row_step = t.row_step, k_step = t.k_step, b_step = t.b_step;
+      V acc[kRows][kVectors] = {};
       for (Index i = 0; i < kRows; ++i)  // asked for now, C is there when it is written
-        for (Index j = 0; j < 2; ++j) __builtin_prefetch(t.c + i * t.ldc + j * Shape::lanes, 1);
-      for (Index p = 0; p < t.k; ++p, a += t.k_step, b += t.b_step) {
-        B b0, b1;
-        std::memcpy(&b0, b, sizeof b0);
-        std::memcpy(&b1, b + Shape::lanes, sizeof b1);
-#pragma GCC unroll 14
+        for (Index j = 0; j < kVectors; ++j) __builtin_prefetch(t.c + i * t.ldc + j * Shape::lanes, 1);
+      for (Index p = t.k; p > 0; --p, a += k_step, b += b_step) {
+        B columns[kVectors];
+#pragma GCC unroll 4
+        for (Index j = 0; j < kVectors; ++j) std::memcpy(&columns[j], b + j * Shape::lanes, sizeof(B));
+#pragma GCC unroll 6
         for (Index i = 0; i < kRows; ++i) {
-          const Cell x = a[i * t.row_step];
-          acc[i][0] = multiply_add<isa>(acc[i][0], x, b0);
-          acc[i][1] = multiply_add<isa>(acc[i][1], x, b1);
+          const Cell x = a[i * row_step];
+#pragma GCC unroll 4
+          for (Index j = 0; j < kVectors; ++j) acc[i][j] = multiply_add<isa>(acc[i][j], x, columns[j]);
         }
       }
-      if (t.cols == Shape::cols) {
-#pragma GCC unroll 14
+      if (t.cols == cols) {
+#pragma GCC unroll 6
         for (Index i = 0; i < kRows; ++i)
-          for (Index j = 0; j < 2; ++j) finish(t, i, j * Shape::lanes, acc[i][j]);
+#pragma GCC unroll 4
+          for (Index j = 0; j < kVectors; ++j) finish(t, i, j * Shape::lanes, acc[i][j]);
       } else {
-        T sums[kRows * Shape::cols];  // accumulators that a variable index chooses would be in memory all the time
-#pragma GCC unroll 14
+        T sums[kRows * cols];  // accumulators that a variable index chooses would be in memory all the time
+#pragma GCC unroll 6
         for (Index i = 0; i < kRows; ++i)
-          for (Index j = 0; j < 2; ++j) std::memcpy(sums + i * Shape::cols + j * Shape::lanes, &acc[i][j], sizeof(V));
+#pragma GCC unroll 4
+          for (Index j = 0; j < kVectors; ++j) std::memcpy(sums + i * cols + j * Shape::lanes, &acc[i][j], sizeof(V));
         for (Index i = 0; i < kRows; ++i)
-          for (Index j = 0; j < t.cols; j += Shape::lanes) finish_some<V>(t, i, j, sums + i * Shape::cols + j);
+          for (Index j = 0; j < t.cols; j += Shape::lanes) finish_some<V>(t, i, j, sums + i * cols + j);
       }
-    }
-  }
-
-  /// sum + x b. Not in place: g++ keeps arrays in memory of which an instruction by name changes an element.
-  template <Isa isa, class T, class V>
-  ANYLEAD_SIMD static V multiply_add(V sum, T x, V b) {
-    return sum + x * b;
-  }
-  template <Isa isa, class V, class Bits>
-  ANYLEAD_SIMD static V multiply_add(V sum, Bf16Pair x, Bits b) {
-    if constexpr (isa == Isa::avx512 && kPairsInstruction) {
-#if defined(__x86_64__) && !defined(__clang__)
-      const Bits pair = x.bits + Bits{};
-      asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(b), "v"(pair));
-#endif
-      return sum;
-    } else {
-      const Bits low = Bits{} + (x.bits << 16), high = Bits{} + (x.bits & 0xFFFF0000u);
-      return sum + reinterpret_cast<V>(low) * reinterpret_cast<V>(b << 16) +
-             reinterpret_cast<V>(high) * reinterpret_cast<V>(b & 0xFFFF0000u);
     }
   }
 
@@ -168,14 +177,13 @@ struct TilePass {
   }
 };
 
-/// A tile of any height: there is code for one row and for even numbers of rows.
+/// A tile of any height, with no more vectors than its columns take.
 template <class T, class Cell, Index... i>
-void run_tile(Isa isa, Index rows, Tile<T, Cell> tile, std::integer_sequence<Index, i...>) {
-  (void)((rows / 2 == i + 1 && (with_isa<TilePass<2 * i + 2>>(isa, &tile), true)) || ...);
-  if (rows % 2 == 0) return;
-  if (tile.a) tile.a += (rows - 1) * tile.row_step;
-  tile.c += (rows - 1) * tile.ldc;
-  with_isa<TilePass<1>>(isa, &tile);
+void run_tile(Isa isa, Index rows, const Tile<T, Cell>& tile, std::integer_sequence<Index, i...>) {
+  const bool narrow = isa != Isa::avx512 || tile.cols <= tile_cols<T>(isa) / 2;
+  (void)((rows == i + 1 &&
+          (narrow ? with_isa<TilePass<i + 1, 2>>(isa, &tile) : with_isa<TilePass<i + 1, 4>>(isa, &tile), true)) ||
+         ...);
 }
 
 }  // namespace detail

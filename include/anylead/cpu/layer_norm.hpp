@@ -97,15 +97,9 @@ void residual_norm_backward(const Exec&, RowDims d, Grad<T> dx, Grad<T> da, Grad
   });
   if (!sums) return;
   parallel_for(d.cols, 64, [&](Index begin, Index end) {
-    for (Index c = begin; c < end; ++c) {
-      T w = 0, b = 0;
-      for (Index i = 0; i < chunks; ++i) {
-        w += partials[2 * i * d.cols + c];
-        b += partials[(2 * i + 1) * d.cols + c];
-      }
-      deliver(dweight, c, w);
-      deliver(dbias, c, b);
-    }
+    const T* own = partials + begin;
+    if (dweight) with_isa<RowTotalsPass>(chunks, 2 * d.cols, end - begin, advanced(dweight, begin), own);
+    if (dbias) with_isa<RowTotalsPass>(chunks, 2 * d.cols, end - begin, advanced(dbias, begin), own + d.cols);
   });
 }
 

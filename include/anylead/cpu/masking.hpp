@@ -55,19 +55,36 @@ void mask_rows_forward(const Exec&, RowDims d, T* y, const T* x, const T* row, c
   });
 }
 
+struct MaskRowsBackwardPass {
+  /// dx of some rows; adds dy of the masked ones to sums [cols] unless null.
+  template <Isa isa, class T>
+  ANYLEAD_SIMD static void run(Index rows, Index cols, Grad<T> dx, T* sums, const T* dy, const Flag* mask) {
+    for (Index r = 0; r < rows; ++r) {
+      const Index o = r * cols;
+      if (mask[r] && sums) for_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(sums, at(sums) + at(dy + o)); });
+      if (!mask[r])
+        for_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA { deliver(at, dx, o, at(dy + o)); });
+      else if (dx.mode == GradMode::overwrite)
+        std::memset(dx.data + o, 0, static_cast<std::size_t>(cols) * sizeof(T));
+    }
+  }
+};
+
+/// One pass for both: dy of a row is wanted by one of them. Row chunks have sums of their own, added up in order.
 template <class T>
 void mask_rows_backward(const Exec&, RowDims d, Grad<T> dx, Grad<T> drow, const T* dy, const Flag* mask) {
-  if (dx)
-    parallel_for(d.rows, row_grain(d.cols), [&](Index begin, Index end) {
-      for (Index r = begin; r < end; ++r)
-        for (Index c = r * d.cols; c < (r + 1) * d.cols; ++c) deliver(dx, c, mask[r] ? T(0) : dy[c]);
-    });
+  struct Partials;
+  constexpr Index kRows = 32;
+  const Index chunks = (d.rows + kRows - 1) / kRows;
+  T* partials = drow ? scratch<Partials, T>(chunks * d.cols) : nullptr;
+  parallel_for(d.rows, kRows, [&](Index begin, Index end) {
+    T* own = drow ? partials + begin / kRows * d.cols : nullptr;
+    if (drow) std::fill(own, own + d.cols, T(0));
+    with_isa<MaskRowsBackwardPass>(end - begin, d.cols, advanced(dx, begin * d.cols), own, dy + begin * d.cols, mask + begin);
+  });
   if (drow)
-    parallel_for(d.cols, 64, [&](Index begin, Index end) {
-      if (!drow.accumulates()) std::fill(drow.data + begin, drow.data + end, T(0));
-      for (Index r = 0; r < d.rows; ++r)
-        if (mask[r])
-          for (Index c = begin; c < end; ++c) drow.data[c] += dy[r * d.cols + c];
+    parallel_for(d.cols, 256, [&](Index begin, Index end) {
+      with_isa<RowTotalsPass>(chunks, d.cols, end - begin, advanced(drow, begin), static_cast<const T*>(partials + begin));
     });
 }
 
@@ -80,12 +97,26 @@ void gather_rows_forward(const Exec&, RowDims d, Index n, T* y, const T* x, cons
 }
 
 template <class T>
-void gather_rows_backward(const Exec& exec, RowDims d, Index n, Grad<T> dx, const T* dy, const Index32* index) {
+void gather_rows_backward(const Exec&, RowDims d, Index n, Grad<T> dx, const T* dy, const Index32* index) {
   if (!dx) return;
-  if (!dx.accumulates()) fill(exec, d.rows * d.cols, dx.data, T(0));
-  parallel_for(n, row_grain(d.cols), [&](Index begin, Index end) {  // distinct rows: no two chunks meet
-    for (Index i = begin; i < end; ++i)
-      for (Index c = 0; c < d.cols; ++c) dx.data[index[i] * d.cols + c] += dy[i * d.cols + c];
+  if (dx.accumulates()) {
+    parallel_for(n, row_grain(d.cols), [&](Index begin, Index end) {  // distinct rows: no two chunks meet
+      for (Index i = begin; i < end; ++i) with_isa<ScalePass>(d.cols, advanced(dx, index[i] * d.cols), dy + i * d.cols, T(1));
+    });
+    return;
+  }
+  struct Sources;
+  Index32* source = scratch<Sources, Index32>(d.rows);  // of each row of dx: a row of dy, or none
+  std::fill_n(source, d.rows, Index32{-1});
+  for (Index i = 0; i < n; ++i) source[index[i]] = static_cast<Index32>(i);
+  const std::size_t bytes = static_cast<std::size_t>(d.cols) * sizeof(T);
+  parallel_for(d.rows, row_grain(d.cols), [&](Index begin, Index end) {
+    for (Index r = begin; r < end; ++r) {
+      if (source[r] < 0)
+        std::memset(dx.data + r * d.cols, 0, bytes);
+      else
+        std::memcpy(dx.data + r * d.cols, dy + source[r] * d.cols, bytes);
+    }
   });
 }
 

@@ -5,26 +5,39 @@
 
 namespace anylead::cpu_ops {
 
+struct MeanPoolPass {
+  /// y and count of some channels of a segment, whose frames lie `stride` apart; they hold the sums in the meantime.
+  template <Isa isa, class T>
+  ANYLEAD_SIMD static void run(Index time, Index stride, Index width, bool non_zero, T* y, T* count, const T* x,
+                               const Flag* padding) {
+    using V = Vec<T, register_bytes(isa)>;
+    const V one = broadcast<V>(T(1));
+    std::fill(y, y + width, T(0));
+    std::fill(count, count + width, T(0));
+    for (Index t = 0; t < time; ++t) {
+      if (padding && padding[t]) continue;
+      for_lanes<isa, T>(width, [&](auto at) ANYLEAD_SIMD_LAMBDA {
+        const V v = at(x + t * stride);
+        at.store(y, at(y) + v);
+        at.store(count, at(count) + (non_zero ? select(v != V{}, one, V{}) : one));
+      });
+    }
+    for_lanes<isa, T>(width, [&](auto at) ANYLEAD_SIMD_LAMBDA {
+      const V n = at(count);
+      at.store(y, select(n > T(0), at(y) / n, V{}));
+    });
+  }
+};
+
 template <class T>
 void mean_pool_forward(const Exec&, PoolDims d, bool non_zero, T* y, T* count, const T* x, const Flag* padding) {
-  constexpr Index kWidth = 64;
+  constexpr Index kWidth = 128;
   const Index stripes = (d.channels + kWidth - 1) / kWidth;
   parallel_for(d.batch * stripes, 1, [&](Index begin, Index end) {
     for (Index i = begin; i < end; ++i) {
-      const Index b = i / stripes, first = i % stripes * kWidth, width = std::min(kWidth, d.channels - first);
-      T sum[kWidth] = {}, n[kWidth] = {};
-      for (Index t = 0; t < d.time; ++t) {
-        if (padding && padding[b * d.time + t]) continue;
-        const T* row = x + (b * d.time + t) * d.channels + first;
-        for (Index c = 0; c < width; ++c) {
-          sum[c] += row[c];
-          n[c] += T(!non_zero || row[c] != T(0));
-        }
-      }
-      for (Index c = 0; c < width; ++c) {
-        count[b * d.channels + first + c] = n[c];
-        y[b * d.channels + first + c] = n[c] == T(0) ? T(0) : sum[c] / n[c];
-      }
+      const Index b = i / stripes, first = i % stripes * kWidth, o = b * d.channels + first;
+      with_isa<MeanPoolPass>(d.time, d.channels, std::min(kWidth, d.channels - first), non_zero, y + o, count + o,
+                             x + b * d.time * d.channels + first, padding ? padding + b * d.time : padding);
     }
   });
 }

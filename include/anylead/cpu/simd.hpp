@@ -6,11 +6,14 @@
 #include <cstring>
 #include <limits>
 #include <type_traits>
+#include <utility>
 
 #include <anylead/core/isa.hpp>
 #include <anylead/core/types.hpp>
 
 namespace anylead::cpu_ops {
+
+#define ANYLEAD_SIMD_LAMBDA __attribute__((always_inline))  // between the parameters and the body of a lambda inside a pass
 
 /// Bytes of a register.
 constexpr Index register_bytes(Isa isa) { return isa == Isa::avx512 ? 64 : isa == Isa::avx2 ? 32 : 16; }
@@ -103,26 +106,38 @@ ANYLEAD_SIMD void store(T* p, Vec<T, kBytes> v) {
   std::memcpy(p, &raw, sizeof raw);
 }
 
-/// Sum of the lanes: halves are added to each other until one is left.
+/// One lane from all: f of the two halves until one lane is left. f takes vectors of any size and is commutative. Written as
+/// shuffles: of loops over the lanes g++ makes scalar additions in memory.
+template <class T, Index kBytes, class F>
+ANYLEAD_SIMD T fold(Vec<T, kBytes> v, F&& f) {
+  using V = Vec<T, kBytes>;
+  if constexpr (kBytes > 16) {
+    using Half = Vec<T, kBytes / 2>;
+    return [&]<std::size_t... i>(std::index_sequence<i...>) ANYLEAD_SIMD_LAMBDA {
+      return fold(f(Half{__builtin_shufflevector(v.raw, v.raw, i...)},
+                    Half{__builtin_shufflevector(v.raw, v.raw, (i + sizeof...(i))...)}),
+                  f);
+    }
+    (std::make_index_sequence<Half::lanes>{});
+  } else if constexpr (V::lanes == 4) {
+    const V pairs = f(v, V{__builtin_shufflevector(v.raw, v.raw, 2, 3, 0, 1)});
+    return f(pairs, V{__builtin_shufflevector(pairs.raw, pairs.raw, 1, 0, 3, 2)}).raw[0];
+  } else {
+    static_assert(V::lanes == 2);
+    return f(v, V{__builtin_shufflevector(v.raw, v.raw, 1, 0)}).raw[0];
+  }
+}
+
+/// Sum of the lanes.
 template <class T, Index kBytes>
 ANYLEAD_SIMD T sum(Vec<T, kBytes> v) {
-  constexpr Index lanes = Vec<T, kBytes>::lanes;
-  T lane[lanes];
-  std::memcpy(lane, &v.raw, sizeof lane);
-  for (Index half = lanes / 2; half > 0; half /= 2)
-    for (Index i = 0; i < half; ++i) lane[i] += lane[i + half];
-  return lane[0];
+  return fold(v, [](auto a, auto b) ANYLEAD_SIMD_LAMBDA { return a + b; });
 }
 
 /// Largest lane.
 template <class T, Index kBytes>
 ANYLEAD_SIMD T max(Vec<T, kBytes> v) {
-  constexpr Index lanes = Vec<T, kBytes>::lanes;
-  T lane[lanes];
-  std::memcpy(lane, &v.raw, sizeof lane);
-  for (Index half = lanes / 2; half > 0; half /= 2)
-    for (Index i = 0; i < half; ++i) lane[i] = lane[i] > lane[i + half] ? lane[i] : lane[i + half];
-  return lane[0];
+  return fold(v, [](auto a, auto b) ANYLEAD_SIMD_LAMBDA { return max(a, b); });
 }
 
 /// Access to some lanes of arrays, from element i on: a whole vector, or (n lanes) what is left at the end.
@@ -176,8 +191,6 @@ ANYLEAD_SIMD T sum_lanes(Index n, F&& f) {
   return sum(a + b);
 }
 
-#define ANYLEAD_SIMD_LAMBDA __attribute__((always_inline))  // between the parameters and the body of a lambda inside a pass
-
 /// terms[0] + terms[1] x + ... + terms[degree] x^degree by Horner's rule. It begins with a number times a vector: of a vector
 /// of equal numbers g++ 12 makes sixteen inserts, in every round of a loop.
 template <int degree, class T, Index kBytes, std::size_t n>
@@ -187,6 +200,12 @@ ANYLEAD_SIMD Vec<T, kBytes> polynomial(Vec<T, kBytes> x, const double (&terms)[n
   for (int k = degree - 2; k >= 0; --k) p = p * x + T(terms[k]);
   return p;
 }
+
+/// ln 2 in two parts: the first has so few digits that its product with an exponent is exact.
+template <class T>
+inline constexpr T kLn2High = sizeof(T) == 4 ? T(0.693359375) : T(0.693147180369123816490);
+template <class T>
+inline constexpr T kLn2Low = sizeof(T) == 4 ? T(-2.12194440054690583e-4) : T(1.90821492927058770002e-10);
 
 /// e^x for x from -87.3 to 87.9 (double: -708.3 to 709), nothing of which is checked: relative error below 2 units in the last
 /// place. Cody-Waite reduction x = n ln 2 + r, |r| <= ln(2)/2, and the Taylor polynomial of e^r; `scale` times it by 2^n.
@@ -198,9 +217,8 @@ ANYLEAD_SIMD Vec<T, kBytes> exp_reduced(Vec<T, kBytes> x, Scale&& scale) {
       single ? T(12582912.0) : T(6755399441055744.0);  // 1.5 * 2^(mantissa bits): adding it rounds to an integer
   const V shifted = x * T(1.4426950408889634) + magic;
   const V n = shifted - magic;
-  constexpr T ln2_high = single ? T(0.693359375) : T(0.693147180369123816490);
-  constexpr T ln2_low = single ? T(-2.12194440054690583e-4) : T(1.90821492927058770002e-10);
-  const V r = (x - n * ln2_high) - n * ln2_low;
+  const V reduced = x - n * kLn2High<T>;
+  const V r = reduced - n * kLn2Low<T>;
   constexpr int degree = single ? 7 : 13;
   constexpr double inverse_factorial[] = {
       1,         1,          1. / 2,      1. / 6,       1. / 24,       1. / 120,       1. / 720,
@@ -218,6 +236,15 @@ ANYLEAD_SIMD Vec<T, kBytes> exp_in_range(Vec<T, kBytes> x) {
     return V{
         reinterpret_cast<typename V::Raw>(reinterpret_cast<Bits>(p.raw) + (reinterpret_cast<Bits>(shifted.raw) << mantissa))};
   });
+}
+
+/// e^x of x that are at most 0, or not much more: as below, but nothing above 87.9 (double: 709) is checked, for less work.
+template <class T, Index kBytes>
+ANYLEAD_SIMD Vec<T, kBytes> exp_nonpositive(Vec<T, kBytes> x) {
+  using V = Vec<T, kBytes>;
+  constexpr T low = sizeof(T) == 4 ? T(-87.3) : T(-708.3);
+  const V y = exp_in_range(select(x > low, x, broadcast<V>(low)));
+  return select(x > low, y, select(x < T(0), V{}, x));  // neither: NaN
 }
 
 /// e^x: relative error below 2 ulp. float: for |x| <= 87, 0 below -87.3, infinity above 88.7; double: 0 below -708. NaN stays
@@ -240,6 +267,28 @@ ANYLEAD_SIMD Vec<T, kBytes> exp(Vec<T, kBytes> x) {
     return p * scale1 * scale2;
   });
   return select(x < low, V{}, select(x > high, broadcast<V>(std::numeric_limits<T>::infinity()), y));
+}
+
+/// log x of a positive, normal, finite x, nothing of which is checked: relative error below 1 ulp. x = 2^k (1 + f) with 1 + f
+/// from sqrt(1/2) to sqrt(2), and with s = f / (2 + f): log(1 + f) = 2 artanh(s) = f - s (f - r), where r = 2 artanh(s) / s - 2
+/// is small and a polynomial in s^2 (that of least error in Chebyshev's points, computed in 40 digits).
+template <Index kBytes>
+ANYLEAD_SIMD Vec<double, kBytes> log_in_range(Vec<double, kBytes> x) {
+  using V = Vec<double, kBytes>;
+  using Raw = typename V::Raw;
+  typedef std::uint64_t Bits __attribute__((vector_size(kBytes)));
+  constexpr double terms[] = {0.66666666666666696883, 0.39999999999899443233, 0.28571428626003268742, 0.22222211130259877029,
+                              0.18182889455674946039, 0.15331710618210771568, 0.14616585424888621989};
+  constexpr std::uint64_t one = 0x3FF0000000000000u, root_half = 0x3FE6A09E667F3BCDu, mantissa = 0x000FFFFFFFFFFFFFu;
+  constexpr std::uint64_t two52 = 0x4330000000000000u;  // 2^52, whose last bits hold a whole number
+  // the exponent grows at sqrt(1/2) from here on, not at 1
+  const Bits shifted = reinterpret_cast<Bits>(x.raw) + (one - root_half);
+  const V k = V{reinterpret_cast<Raw>((shifted >> 52) | two52)} - (0x1p52 + 1023);
+  const V f = V{reinterpret_cast<Raw>((shifted & mantissa) + root_half)} - 1.0;
+  const V s = f / (f + 2.0), z = s * s;
+  const V r = z * polynomial<6>(z, terms);
+  const V small = s * (f - r) - k * kLn2Low<double>;
+  return k * kLn2High<double> - (small - f);
 }
 
 /// Square root of x >= 0, relative error below 1 ulp (float: Newton's iteration on 1 / sqrt x from the usual estimate of its

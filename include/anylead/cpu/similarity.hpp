@@ -27,11 +27,11 @@ ANYLEAD_SIMD T row_max(const T* x, Index n) {
 }
 
 struct ExpPass {
-  /// y = exp(x - shift) and its sum.
+  /// y = exp(x - shift) and its sum; shift: the largest x.
   template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index n, T* y, const T* x, T shift, T* sum) {
     *sum = sum_lanes<isa, T>(n, [&](auto at) ANYLEAD_SIMD_LAMBDA {
-      const auto e = at.keep(exp(at(x) - shift));
+      const auto e = at.keep(exp_nonpositive(at(x) - shift));
       at.store(y, e);
       return e;
     });
@@ -72,7 +72,6 @@ ANYLEAD_SIMD T at_least(T least, T x) {
 }
 
 struct LogSoftmaxPass {
-  static constexpr bool kOnce = true;
   template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index rows, Index cols, T* y, const T* x) {
     for (Index r = 0; r < rows; ++r, x += cols, y += cols) {
@@ -90,13 +89,13 @@ void log_softmax_forward(const Exec&, RowDims d, T* y, const T* x) {
 }
 
 struct LogSoftmaxBackwardPass {
-  static constexpr bool kOnce = true;
   template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index rows, Index cols, Grad<T> dx, const T* dy, const T* y) {
     for (Index r = 0; r < rows; ++r) {
       const Index o = r * cols;
       const T total = sum_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA { return at(dy + o); });
-      for_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA { deliver(at, dx, o, at(dy + o) - exp(at(y + o)) * total); });
+      for_lanes<isa, T>(
+          cols, [&](auto at) ANYLEAD_SIMD_LAMBDA { deliver(at, dx, o, at(dy + o) - exp_nonpositive(at(y + o)) * total); });
     }
   }
 };
@@ -110,52 +109,59 @@ void log_softmax_backward(const Exec&, RowDims d, Grad<T> dx, const T* dy, const
   });
 }
 
+template <Isa isa, class T>
+ANYLEAD_SIMD T length(const T* x, Index n) {
+  return std::sqrt(dot<isa>(x, x, n));
+}
+
+/// Of some rows of a; those of b and y lie `repeats` times, `stride` rows apart.
 struct CosinePass {
-  static constexpr bool kOnce = true;
   template <Isa isa, class T>
-  ANYLEAD_SIMD static void run(Index n, Index cols, T* y, const T* a, const T* b, T eps) {
-    for (Index i = 0; i < n; ++i, a += cols, b += cols) {
-      const T na = at_least(eps, std::sqrt(dot<isa>(a, a, cols))), nb = at_least(eps, std::sqrt(dot<isa>(b, b, cols)));
-      y[i] = dot<isa>(a, b, cols) / (na * nb);
+  ANYLEAD_SIMD static void run(Index rows, Index cols, Index repeats, Index stride, T* y, const T* a, const T* b, T eps) {
+    for (Index r = 0; r < rows; ++r, a += cols) {
+      const T na = at_least(eps, length<isa>(a, cols));
+      for (Index i = r; i < r + repeats * stride; i += stride)
+        y[i] = dot<isa>(a, b + i * cols, cols) / (na * at_least(eps, length<isa>(b + i * cols, cols)));
     }
   }
 };
 
 template <class T>
 void cosine_forward(const Exec&, RowDims d, Index repeats, T* y, const T* a, const T* b, T eps) {
-  for (Index s = 0; s < repeats; ++s)
-    parallel_for(d.rows, row_grain(d.cols), [&](Index begin, Index end) {
-      with_isa<CosinePass>(end - begin, d.cols, y + s * d.rows + begin, a + begin * d.cols, b + (s * d.rows + begin) * d.cols,
-                           eps);
-    });
+  parallel_for(d.rows, row_grain(d.cols * repeats), [&](Index begin, Index end) {
+    with_isa<CosinePass>(end - begin, d.cols, repeats, d.rows, y + begin, a + begin * d.cols, b + begin * d.cols, eps);
+  });
 }
 
 struct CosineBackwardPass {
-  static constexpr bool kOnce = true;
   template <Isa isa, class T>
-  ANYLEAD_SIMD static void run(Index cols, Grad<T> da, Grad<T> db, T dy, T y, const T* a, const T* b, T eps) {
-    const T la = std::sqrt(dot<isa>(a, a, cols)), lb = std::sqrt(dot<isa>(b, b, cols)), na = at_least(eps, la),
-            nb = at_least(eps, lb);
-    const T cross = dy / (na * nb);
-    const T own_a = la > eps ? dy * y / (la * la) : T(0), own_b = lb > eps ? dy * y / (lb * lb) : T(0);
-    for_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA {
-      deliver(at, da, 0, at(b) * cross - at(a) * own_a);
-      deliver(at, db, 0, at(a) * cross - at(b) * own_b);
-    });
+  ANYLEAD_SIMD static void run(Index rows, Index cols, Index repeats, Index stride, Grad<T> da, Grad<T> db, const T* dy,
+                               const T* y, const T* a, const T* b, T eps) {
+    for (Index r = 0; r < rows; ++r) {
+      const T* row = a + r * cols;
+      const T la = length<isa>(row, cols), na = at_least(eps, la);
+      Grad<T> own = da;
+      for (Index i = r; i < r + repeats * stride; i += stride) {
+        const T* other = b + i * cols;
+        const T lb = length<isa>(other, cols), cross = dy[i] / (na * at_least(eps, lb));
+        const T back_a = la > eps ? dy[i] * y[i] / (la * la) : T(0), back_b = lb > eps ? dy[i] * y[i] / (lb * lb) : T(0);
+        for_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA {
+          deliver(at, own, r * cols, at(other) * cross - at(row) * back_a);
+          deliver(at, db, i * cols, at(row) * cross - at(other) * back_b);
+        });
+        if (own) own.mode = GradMode::accumulate;
+      }
+    }
   }
 };
 
 template <class T>
 void cosine_backward(const Exec&, RowDims d, Index repeats, Grad<T> da, Grad<T> db, const T* dy, const T* y, const T* a,
                      const T* b, T eps) {
-  parallel_for(d.rows, row_grain(d.cols), [&](Index begin, Index end) {
-    for (Index r = begin; r < end; ++r)
-      for (Index s = 0; s < repeats; ++s) {
-        const Index i = s * d.rows + r;
-        Grad<T> own = advanced(da, r * d.cols);
-        if (own && s > 0) own.mode = GradMode::accumulate;
-        with_isa<CosineBackwardPass>(d.cols, own, advanced(db, i * d.cols), dy[i], y[i], a + r * d.cols, b + i * d.cols, eps);
-      }
+  parallel_for(d.rows, row_grain(d.cols * repeats), [&](Index begin, Index end) {
+    const Index o = begin * d.cols;
+    with_isa<CosineBackwardPass>(end - begin, d.cols, repeats, d.rows, advanced(da, o), advanced(db, o), dy + begin, y + begin,
+                                 a + o, b + o, eps);
   });
 }
 

@@ -3,7 +3,9 @@
 // v is read as a matrix of `outer` rows and kept * inner columns, whose factor is that of their kept index.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include <anylead/cpu/elementwise.hpp>
 
@@ -13,11 +15,19 @@ namespace anylead::cpu_ops {
 struct ColumnProductsPass {
   template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index rows, Index cols, T* sums, const T* a, const T* b) {
-    for_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA {
-      typename decltype(at)::V sum = {};
-      for (Index r = 0; r < rows; ++r) sum += at(a + r * cols) * at(b + r * cols);
-      at.store(sums, sum);
-    });
+    std::fill(sums, sums + cols, T(0));
+    for (Index o = 0; o < rows * cols; o += cols)
+      for_lanes<isa, T>(cols, [&](auto at) ANYLEAD_SIMD_LAMBDA { at.store(sums, at(sums) + at(a + o) * at(b + o)); });
+  }
+};
+
+/// totals [n] in double of the first columns of some rows, `stride` apart.
+struct ColumnTotalsPass {
+  template <Isa isa, class T>
+  ANYLEAD_SIMD static void run(Index rows, Index stride, Index n, double* totals, const T* x) {
+    std::fill(totals, totals + n, 0.0);
+    for (Index o = 0; o < rows * stride; o += stride)
+      for (Index c = 0; c < n; ++c) totals[c] += double(x[o + c]);
   }
 };
 
@@ -25,6 +35,7 @@ struct ColumnProductsPass {
 template <class T>
 void kept_dots(WeightNormDims d, double* dots, const T* a, const T* b) {
   struct Partial;
+  struct Totals;
   constexpr Index kRows = 64;
   const Index cols = d.kept * d.inner, chunks = (d.outer + kRows - 1) / kRows;
   T* partial = scratch<Partial, T>(chunks * cols);
@@ -36,10 +47,9 @@ void kept_dots(WeightNormDims d, double* dots, const T* a, const T* b) {
     }
   });
   parallel_for(d.kept, 16, [&](Index begin, Index end) {
-    std::fill(dots + begin, dots + end, 0.0);
-    for (Index chunk = 0; chunk < chunks; ++chunk)
-      for (Index k = begin; k < end; ++k)
-        for (Index i = 0; i < d.inner; ++i) dots[k] += double(partial[chunk * cols + k * d.inner + i]);
+    double* totals = scratch<Totals, double>((end - begin) * d.inner);
+    with_isa<ColumnTotalsPass>(chunks, cols, (end - begin) * d.inner, totals, static_cast<const T*>(partial + begin * d.inner));
+    for (Index k = begin; k < end; ++k, totals += d.inner) dots[k] = std::accumulate(totals, totals + d.inner, 0.0);
   });
 }
 
