@@ -15,7 +15,7 @@ Index conv1d_product(const Exec& exec, Conv1dDims d, T* z, T* activated, T* mean
 template <Real T>
 void conv1d_normed_product(const Exec& exec, Conv1dDims d, T* z, T* activated, ChannelNorm<T> norm, const T* x, const T* weight,
                            const T* bias) {
-  run_conv1d_forward<T, T>(exec, d, {.z = z, .activated = activated, .norm = norm}, x, weight, bias);
+  run_conv1d_forward<T, T, true>(exec, d, {.z = z, .activated = activated, .norm = norm}, x, weight, bias);
 }
 
 template <Real T>

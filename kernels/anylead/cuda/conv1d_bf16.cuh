@@ -36,7 +36,7 @@ Index conv1d_product(const Exec& exec, Conv1dDims d, bf16* z, bf16* activated, f
 
 void conv1d_normed_product(const Exec& exec, Conv1dDims d, bf16* z, bf16* activated, ChannelNorm<float> norm, const bf16* x,
                            const float* weight, const float* bias) {
-  run_conv1d_forward<bf16, float>(exec, d, {.z = z, .activated = activated, .norm = norm}, x, weight, bias);
+  run_conv1d_forward<bf16, float, true>(exec, d, {.z = z, .activated = activated, .norm = norm}, x, weight, bias);
 }
 
 void conv1d_forward(const Exec& exec, Conv1dDims d, bf16* y, const bf16* x, const float* weight, const float* bias) {

@@ -151,8 +151,9 @@ struct Conv1dOutput {
   Index tiled_rows = 0;             ///< rows that are cut into tiles: all, or T', so that a tile belongs to one segment
 };
 
-/// Block (i, g): tile i / col_tiles of the rows, tile i % col_tiles of the group's output channels.
-template <class P, class T, class A>
+/// Block (i, g): tile i / col_tiles of the rows, tile i % col_tiles of the group's output channels. kNormed: with a
+/// norm, and without the tiles' statistics.
+template <class P, class T, class A, bool kNormed>
 __global__ __launch_bounds__(P::kThreads, P::kBlocks) void conv1d_forward_kernel(Conv1dDims d, Conv1dOutput<T> out,
                                                                                  const __grid_constant__ Frames<T> frames,
                                                                                  const __grid_constant__ Frames<T> taps,
@@ -160,9 +161,10 @@ __global__ __launch_bounds__(P::kThreads, P::kBlocks) void conv1d_forward_kernel
   auto& shared = own_shared<typename P::Shared>();
   const int g = static_cast<int>(blockIdx.y), width = taps.rows, col_tiles = (width + P::kCols - 1) / P::kCols;
   const int col = static_cast<int>(blockIdx.x % col_tiles) * P::kCols;
-  const Index tile = blockIdx.x / col_tiles, tiles = (out.tiled_rows + P::kRows - 1) / P::kRows;
-  const Index first = tile / tiles * out.tiled_rows + tile % tiles * P::kRows;
-  const Index left = (tile / tiles + 1) * out.tiled_rows - first;
+  const int tile = static_cast<int>(blockIdx.x) / col_tiles,
+            tiles = static_cast<int>((out.tiled_rows + P::kRows - 1) / P::kRows), segment = tile / tiles;
+  const Index first = segment * out.tiled_rows + Index{tile % tiles} * P::kRows;
+  const Index left = (segment + 1) * out.tiled_rows - first;
   const int rows = static_cast<int>(left < P::kRows ? left : P::kRows);
 
   P product;
@@ -172,17 +174,26 @@ __global__ __launch_bounds__(P::kThreads, P::kBlocks) void conv1d_forward_kernel
   const int own = col + static_cast<int>(threadIdx.x % P::kCols), k = g * width + own;
   const bool used = own < width;
   const A b = used && bias ? bias[k] : A(0);
-  const bool normed = used && out.norm.mean;
-  const Index channel = tile / tiles * d.out + k;
-  const A m = normed ? out.norm.mean[channel] : A(0), s = normed ? out.norm.rstd[channel] : A(1);
-  const A w = normed ? out.norm.weight[k] : A(1), add = normed ? out.norm.bias[k] : A(0);
+  if constexpr (kNormed) {
+    const Index channel = segment * d.out + k;
+    const A m = used ? out.norm.mean[channel] : A(0), add = used ? out.norm.bias[k] : A(0);
+    const A by = used ? out.norm.rstd[channel] * out.norm.weight[k] : A(0);
+    product.for_each(shared, [&](int row, int, A v) {
+      if (!used || row >= rows) return;
+      const Index i = (first + row) * d.out + k;
+      const T z(v + b);
+      out.z[i] = z;
+      out.activated[i] = T(gelu((A(z) - m) * by + add));
+    });
+    return;
+  }
   ShiftedSums<A> sums;
   product.for_each(shared, [&](int row, int, A v) {
     if (!used || row >= rows) return;
     const Index i = (first + row) * d.out + k;
     const T z(v + b);
     out.z[i] = z;
-    if (out.activated) out.activated[i] = T(gelu((A(z) - m) * s * w + add));
+    if (out.activated) out.activated[i] = T(gelu(A(z)));
     if (out.mean) sums.add(A(z));
   });
   if (!out.mean) return;
@@ -353,7 +364,7 @@ void sum_taps(const Exec& exec, const Conv1dDims& d, Index stretches, Grad<A> dw
 }
 
 /// out as in Conv1dOutput, but for its tiled_rows: with mean or norm, tiles belong to one segment. Returns the rows of a tile.
-template <class T, class A>
+template <class T, class A, bool kNormed = false>
 Index run_conv1d_forward(const Exec& exec, const Conv1dDims& d, Conv1dOutput<T> out, const T* x, const A* weight,
                          const A* bias) {
   const Index rows = d.batch * d.out_time(), width = d.out / d.groups, columns = d.taps * (d.in / d.groups);
@@ -364,10 +375,10 @@ Index run_conv1d_forward(const Exec& exec, const Conv1dDims& d, Conv1dOutput<T> 
   with_tile<T>(rows, width, d.groups, frames, taps, [&](auto use) {
     using P = typename decltype(use)::Tile;
     tile_rows = P::kRows;
-    out.tiled_rows = out.mean || out.norm.mean ? d.out_time() : rows;
+    out.tiled_rows = out.mean || kNormed ? d.out_time() : rows;
     const Index tiles = rows / out.tiled_rows * pieces(out.tiled_rows, tile_rows);
-    launch(exec, "conv1d_forward", conv1d_forward_kernel<P, T, A>, product_grid<P>(tiles * pieces(width, P::kCols), d.groups),
-           d, out, frames, taps, bias);
+    launch(exec, "conv1d_forward", conv1d_forward_kernel<P, T, A, kNormed>,
+           product_grid<P>(tiles * pieces(width, P::kCols), d.groups), d, out, frames, taps, bias);
   });
   return tile_rows;
 }
