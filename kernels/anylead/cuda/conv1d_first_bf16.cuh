@@ -7,7 +7,7 @@
 // exact, which makes an origin for X superfluous. The second launch is that of first_block.cuh. Shared memory 41 KB. Bound:
 // bandwidth, of dy and z, with a slope of GELU beside each of them.
 //
-// Traffic, 24 segments, 12 leads of 2500 samples, 256 channels, in units of the fewest bytes: memory 1.23, asked for 1.61.
+// Traffic, 24 segments, 12 leads of 2500 samples, 256 channels, in units of the fewest bytes: memory 1.23, asked for 1.48.
 #pragma once
 
 #include <anylead/core/scalar_math.hpp>

@@ -43,10 +43,15 @@ struct SamplePlace {
   template <class T>
   __device__ SamplePlace(const Conv1dDims& d, const Samples<T>& x, int i, int rows) {
     const int leads = static_cast<int>(d.in), length = static_cast<int>(d.taps), terms = leads * length;
-    const int term = x.time_step == 1 ? i / rows : i % terms;
-    row = x.time_step == 1 ? i % rows : i / terms;
-    lead = x.time_step == 1 ? term / length : term % leads;
-    tap = x.time_step == 1 ? term % length : term / leads;
+    if (x.time_step == 1) {
+      lead = i / (rows * length);
+      row = i / length % rows;
+      tap = i % length;
+    } else {
+      row = i / terms;
+      tap = i % terms / leads;
+      lead = i % leads;
+    }
   }
 };
 

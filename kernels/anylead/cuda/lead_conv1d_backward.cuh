@@ -9,6 +9,9 @@
 // registers; rows of X come 64 at a time, of which a thread takes four together (one where they have more than 24 columns). A
 // second launch adds up depth, stretches and segments, a block for 32 channels and a term. Shared memory 42 KB. Bound:
 // bandwidth, of dy and a z that was kept, and FMA: 2 or 3 terms and a slope of GELU beside each number of it.
+//
+// Traffic, 24 segments, 12 leads of 2500 samples, 256 channels, in units of the fewest bytes: out of recorded leads, half of
+// them masked, memory 1.18, asked for 1.46; where z was kept, 1.12 and 1.28.
 #pragma once
 
 #include <anylead/core/scalar_math.hpp>
