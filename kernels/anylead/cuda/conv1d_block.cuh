@@ -259,11 +259,14 @@ void conv1d_norm_gelu_backward(const Exec& exec, Conv1dDims d, BlockNorm norm, G
                      mean, rstd);
 }
 
-/// z is in the place of y until its norm is known.
+/// Where the first block's kernel does not do it all, z is in the place of y until its norm is known.
 template <Real T>
 void lead_conv1d_norm_gelu_forward(const Exec& exec, Conv1dDims d, BlockNorm norm, T* y, T* mean, T* rstd, const T* x,
                                    const Flag* keep, const T* weight, const T* bias, const T* norm_weight, const T* norm_bias,
                                    T eps) {
+  if (norm == BlockNorm::group &&
+      lead_conv1d_group_norm_gelu_forward(exec, d, y, mean, rstd, x, keep, weight, bias, norm_weight, norm_bias, eps))
+    return;
   run_block_forward(
       exec, d, norm, y, y, mean, rstd, norm_weight, norm_bias, eps, [&](T* z, T* activated, T* tile_mean, T* squares) {
         return lead_conv1d_product(exec, d, activated ? nullptr : z, activated, tile_mean, squares, x, keep, weight, bias);

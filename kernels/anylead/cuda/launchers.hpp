@@ -79,6 +79,10 @@ template <Real T>
 Index lead_conv1d_product(const Exec&, Conv1dDims, T* z, T* activated, T* mean, T* squares, const T* x, const Flag* keep,
                           const T* weight, const T* bias);
 
+/// lead_conv1d_norm_gelu_forward with group norm. false: it has more terms than the kernel takes, nothing was done.
+template <Real T>
+bool lead_conv1d_group_norm_gelu_forward(const Exec&, Conv1dDims, T* y, T* mean, T* rstd, const T* x, const Flag* keep,
+                                         const T* weight, const T* bias, const T* norm_weight, const T* norm_bias, T eps);
 /// lead_conv1d_norm_gelu_backward with group norm. false: it has more terms than the kernels take, nothing was done.
 bool lead_conv1d_group_norm_gelu_backward(const Exec&, Conv1dDims, Grad<float> dweight, Grad<float> dbias,
                                           Grad<float> dnorm_weight, Grad<float> dnorm_bias, const float* dy, const float* x,
