@@ -14,7 +14,7 @@ inline Index stripe_width(const GroupNormDims& d) {
 /// Column sums in blocks of rows: the error grows with the block and the number of blocks, not with their product.
 inline constexpr Index kSumRows = 32;
 
-struct ColumnSumsPass {
+struct ColumnMomentsPass {
   /// sums [width] = sum over t of x - m, or of (x - m) (z - k) unless z is null. x, z: rows `stride` apart; m, k [width].
   template <Isa isa, class T>
   ANYLEAD_SIMD static void run(Index time, Index stride, Index width, T* sums, const T* x, const T* m, const T* z, const T* k) {
@@ -101,10 +101,10 @@ void group_norm(GroupNormDims d, bool gelu, T* y, T* mean, T* rstd, const T* x, 
     struct Room;
     T *m = scratch<Room, T>(3 * width), *s = m + width, *zeros = s + width;
     std::fill(zeros, zeros + width, T(0));
-    with_isa<ColumnSumsPass>(d.time, d.channels, width, m, x + o, static_cast<const T*>(zeros), static_cast<const T*>(nullptr),
-                             static_cast<const T*>(nullptr));
+    with_isa<ColumnMomentsPass>(d.time, d.channels, width, m, x + o, static_cast<const T*>(zeros),
+                                static_cast<const T*>(nullptr), static_cast<const T*>(nullptr));
     group_means(width, group, d.time, m, [&](T v, Index i) { return mean[g + i] = v; });
-    with_isa<ColumnSumsPass>(d.time, d.channels, width, s, x + o, static_cast<const T*>(m), x + o, static_cast<const T*>(m));
+    with_isa<ColumnMomentsPass>(d.time, d.channels, width, s, x + o, static_cast<const T*>(m), x + o, static_cast<const T*>(m));
     group_means(width, group, d.time, s, [&](T v, Index i) { return rstd[g + i] = T(1) / std::sqrt(v + eps); });
     with_isa<NormalizeColumnsPass>(d.time, d.channels, width, gelu, y + o, x + o, ColumnNorm<T>{m, s, weight + c, bias + c});
   });
@@ -152,8 +152,8 @@ void group_norm_backward(GroupNormDims d, bool gelu, Grad<T> dx, Grad<T> dweight
       own_dy = own_dx.data;
     }
     T *sum_dn = sums + o / (d.time * d.channels) * 2 * d.channels + c, *sum_dnx = sum_dn + d.channels;
-    with_isa<ColumnSumsPass>(d.time, d.channels, width, sum_dn, own_dy, zero, none, none);
-    with_isa<ColumnSumsPass>(d.time, d.channels, width, sum_dnx, own_x, center, own_dy, zero);
+    with_isa<ColumnMomentsPass>(d.time, d.channels, width, sum_dn, own_dy, zero, none, none);
+    with_isa<ColumnMomentsPass>(d.time, d.channels, width, sum_dnx, own_x, center, own_dy, zero);
     for (Index i = 0; i < width; ++i) {
       sum_dnx[i] *= s[i];
       a[i] = sum_dn[i] * weight[c + i];
