@@ -8,8 +8,9 @@
 // turned there. Shared memory 25 KB. Bound: the stores of z; FMA (12 leads, 2 taps: 24 a number) stay just below.
 // Mean and squared deviations of a tile are two passes over registers.
 //
-// Traffic of the block with group norm, whose statistics come first (conv1d_statistics.cuh), 24 segments, 12 leads of 2500 samples,
-// half of them masked, to 256 channels, in units of the fewest bytes: memory 1.07, asked for 1.76, weights for every 64 frames.
+// Traffic of the block with group norm, whose statistics come first (conv1d_statistics.cuh), 24 segments, 12 leads of 2500
+// samples, half of them masked, to 256 channels, in units of the fewest bytes: memory 1.07, asked for 1.76, weights for every 64
+// frames.
 #pragma once
 
 #include <anylead/core/scalar_math.hpp>
@@ -36,8 +37,8 @@ bool fits_lead_kernel(const Conv1dDims& d) {
 }
 
 /// Block (i, j, b): tile i of the frames, tile j of the output channels of segment b. z, activated [B, T', K]; mean, squares
-/// [B, tiles, K]; z, activated, mean may be null; with norm it is the
-/// normed z that is activated. x [B, C, T], keep [B, C] or null, weight [K, C, L].
+/// [B, tiles, K]; z, activated, mean may be null; with norm it is the normed z that is activated. x [B, C, T], keep [B, C] or
+/// null, weight [K, C, L].
 template <class T>
 __global__ __launch_bounds__(kLeadThreads<T>) void lead_conv1d_kernel(Conv1dDims d, T* z, T* activated, T* mean, T* squares,
                                                                       ChannelNorm<T> norm, const T* x, const Flag* keep,
