@@ -9,8 +9,8 @@
 // Mean and squared deviations of a tile are two passes over registers.
 //
 // Traffic of the block with group norm, whose statistics come first (conv1d_statistics.cuh), 24 segments, 12 leads of 2500
-// samples, half of them masked, to 256 channels, in units of the fewest bytes: memory 1.07, asked for 1.76, weights for every 64
-// frames.
+// samples, half of them masked, to 256 channels, in units of the fewest bytes: memory 1.07, asked for 1.76, weights for every
+// 64 frames.
 #pragma once
 
 #include <anylead/core/scalar_math.hpp>
