@@ -39,7 +39,7 @@ constexpr const char* kExamples = R"(
 Examples:
   step --config base --batch 8 --threads 2 --steps 5 --json
   step --config small --mode infer --batch 1 --steps 50
-  step --config base --mode infer --batch 1 --warmup 0 --steps 1 --weights base.safetensors --plain-weights
+  step --config base --mode infer --batch 1 --warmup 0 --steps 1 --weights base.safetensors
       what a process costs from its start to its first embedding; --save-weights writes such a file)";
 
 struct Options {
@@ -193,7 +193,8 @@ int run(int argc, char** argv) {
   app.add_option("--precision", o.precision, "of the factors of products: f32, or bf16 with sums in float")
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();
-  app.add_flag("!--plain-weights", o.prepare, "infer: leave the weights as they are loaded, instead of packing them before");
+  app.add_flag("!--plain-weights", o.prepare,
+               "infer: leave the weights as they are loaded, as for a single step, instead of packing them before");
   app.add_flag("--json", o.json, "print one JSON object");
   CLI11_PARSE(app, argc, argv);
   const bool training = o.mode == "train";
@@ -218,7 +219,7 @@ int run(int argc, char** argv) {
   }
   nn::set_precision(model, train::precision_of(o.precision));
   const Index parameters = nn::parameter_count(model);
-  if (!training && o.prepare) nn::prepare_inference(model.encoder());
+  if (!training && o.prepare && o.warmup + o.steps > 1) nn::prepare_inference(model.encoder());  // for one it would not pay
   const double build_s = seconds_since(start);
   const ssl::EcgEncoder<float>& encoder = model.encoder();
   const Index leads = encoder.options().leads;
