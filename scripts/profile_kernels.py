@@ -21,8 +21,8 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SOURCES = ("attention", "attention_bf16", "conv1d", "conv1d_bf16", "conv1d_block", "conv1d_gelu_gradient", "conv_positional",
-           "conv_positional_bf16", "gumbel_quantize", "lead_conv1d", "masking", "pair_contrastive", "sampled_contrastive", "elementwise", "group_norm",
-           "similarity")
+           "conv_positional_bf16", "gumbel_quantize", "lead_conv1d", "masking", "pair_contrastive", "sampled_contrastive",
+           "elementwise", "group_norm", "similarity")
 # H100 SXM: bytes/s; FLOP/s in float; FLOP/s in bf16 by mma.sync, 60 % of the 989e12 that wgmma has
 BANDWIDTH, FLOAT_RATE, HALF_RATE = 3.35e12, 67e12, 0.6 * 989e12
 # sm_90: registers, shared bytes, warps and blocks of a multiprocessor; shared bytes that the system takes from each block

@@ -93,20 +93,7 @@ __global__ __launch_bounds__(kKeptThreads, 1) void conv1d_gelu_backward_input_ke
       await_copies<0>();
       __syncthreads();  // this step has arrived, dZ is complete, and nobody reads the other stage any more
       if (next_col < columns) load();
-      const float* a = &shared.dz[k0][own_row];
-      const float* b = &shared.weight[stage][0][own_col];
-#pragma unroll
-      for (int k = 0; k < kKeptDepth; ++k) {
-        Four<float> u[kKeptOwn / 4], v[kKeptOwn / 4];
-#pragma unroll
-        for (int i = 0; i < kKeptOwn / 4; ++i) u[i] = four(a + k * kKeptPitch + 64 * i);
-#pragma unroll
-        for (int j = 0; j < kKeptOwn / 4; ++j) v[j] = four(b + k * kKeptCols + 64 * j);
-#pragma unroll
-        for (int i = 0; i < kKeptOwn; ++i)
-#pragma unroll
-          for (int j = 0; j < kKeptOwn; ++j) sum[i][j] += u[i / 4].v[i % 4] * v[j / 4].v[j % 4];
-      }
+      multiply_fours<kKeptDepth, kKeptPitch, kKeptCols>(sum, &shared.dz[k0][own_row], &shared.weight[stage][0][own_col]);
     }
     int first_row = own_row;
     asm volatile("" : "+r"(first_row));  // places are computed here, not kept in registers during the products

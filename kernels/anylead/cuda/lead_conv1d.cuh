@@ -22,7 +22,6 @@
 namespace anylead::cuda_ops {
 namespace {
 
-constexpr int kLeadTerms = kFirstTerms;  // most products of a sum
 template <class T>
 constexpr int kLeadFrames = 256 / sizeof(T);
 template <class T>
@@ -31,21 +30,16 @@ constexpr int kLeadThreads = 512 / sizeof(T);
 /// Samples of a lead that the frames of a block reach.
 __host__ __device__ constexpr Index lead_span(const Conv1dDims& d, Index frames) { return (frames - 1) * d.stride + d.taps; }
 
-template <class T>
-bool fits_lead_kernel(const Conv1dDims& d) {
-  return d.groups == 1 && d.padding == 0 && d.in * d.taps <= kLeadTerms;
-}
-
 /// Block (i, j, b): tile i of the frames, tile j of the output channels of segment b. z, activated [B, T', K]; mean, squares
-/// [B, tiles, K]; z, activated, mean may be null; with norm it is the normed z that is activated. x [B, C, T], keep [B, C] or
-/// null, weight [K, C, L].
+/// [B, tiles, K] of a tile; any of them may be null. Where there is a norm, what is activated is normed first. x [B, C, T],
+/// keep [B, C] or null, weight [K, C, L].
 template <class T>
 __global__ __launch_bounds__(kLeadThreads<T>) void lead_conv1d_kernel(Conv1dDims d, T* z, T* activated, T* mean, T* squares,
                                                                       ChannelNorm<T> norm, const T* x, const Flag* keep,
                                                                       const T* weight, const T* bias) {
   constexpr int kFrames = kLeadFrames<T>, kThreads = kLeadThreads<T>;
-  __shared__ alignas(16) T moved[kLeadTerms][kFrames];
-  __shared__ T weights[kThreads][kLeadTerms + 1];
+  __shared__ alignas(16) T moved[kFirstTerms][kFrames];
+  __shared__ T weights[kThreads][kFirstTerms + 1];
   const int leads = static_cast<int>(d.in), length = static_cast<int>(d.taps), stride = static_cast<int>(d.stride);
   const int time = static_cast<int>(d.time), terms = leads * length;
   const Index b = blockIdx.z, out_time = d.out_time();
@@ -118,7 +112,7 @@ template <Real T>
 Index lead_conv1d_product(const Exec& exec, Conv1dDims d, T* z, T* activated, T* mean, T* squares, const T* x, const Flag* keep,
                           const T* weight, const T* bias) {
   if (d.batch * d.out == 0) return 1;
-  if (!fits_lead_kernel<T>(d)) {
+  if (!fits_first_block(d)) {
     const WorkspaceOf<T> masked(exec, d.batch * d.time * d.in), own(exec, z ? 0 : d.batch * d.out_time() * d.out);
     lead_mask_forward<T>(exec, {d.batch, d.in, d.time}, masked.data(), x, keep);
     return conv1d_product<T>(exec, d, z ? z : own.data(), activated, mean, squares, masked.data(), weight, bias);

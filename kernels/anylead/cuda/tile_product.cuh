@@ -142,6 +142,24 @@ class ColumnLoader {
   int tap_, left_, t_;
 };
 
+/// Adds the products of kTerms terms to a thread's sums; a and b are its first row and column in shared memory, whose terms are
+/// kPitchA and kPitchB apart. It has rows and columns four at a time, 64 apart.
+template <int kTerms, int kPitchA, int kPitchB, class T, int kOwn>
+__device__ inline void multiply_fours(T (&sum)[kOwn][kOwn], const T* a, const T* b) {
+#pragma unroll
+  for (int k = 0; k < kTerms; ++k) {
+    Four<T> u[kOwn / 4], v[kOwn / 4];
+#pragma unroll
+    for (int i = 0; i < kOwn / 4; ++i) u[i] = four(a + k * kPitchA + 64 * i);
+#pragma unroll
+    for (int j = 0; j < kOwn / 4; ++j) v[j] = four(b + k * kPitchB + 64 * j);
+#pragma unroll
+    for (int i = 0; i < kOwn; ++i)
+#pragma unroll
+      for (int j = 0; j < kOwn; ++j) sum[i][j] += u[i / 4].v[i % 4] * v[j / 4].v[j % 4];
+  }
+}
+
 /// The sums of a tile.
 template <class T, int kTileRows, int kTileCols>
 class PlainTile {
@@ -176,20 +194,7 @@ class PlainTile {
       await_copies<0>();
       __syncthreads();  // this step has arrived, and nobody reads the other stage any more
       if (step + 1 < steps) load(step + 1);
-      const T* a = &shared.a[step % 2][0][own_row()];
-      const T* b = &shared.b[step % 2][0][own_col()];
-#pragma unroll
-      for (int k = 0; k < kDepth; ++k) {
-        Four<T> u[kOwn / 4], v[kOwn / 4];
-#pragma unroll
-        for (int i = 0; i < kOwn / 4; ++i) u[i] = four(a + k * kPitchA + 64 * i);
-#pragma unroll
-        for (int j = 0; j < kOwn / 4; ++j) v[j] = four(b + k * kPitchB + 64 * j);
-#pragma unroll
-        for (int i = 0; i < kOwn; ++i)
-#pragma unroll
-          for (int j = 0; j < kOwn; ++j) sum_[i][j] += u[i / 4].v[i % 4] * v[j / 4].v[j % 4];
-      }
+      multiply_fours<kDepth, kPitchA, kPitchB>(sum_, &shared.a[step % 2][0][own_row()], &shared.b[step % 2][0][own_col()]);
     }
   }
 
