@@ -23,6 +23,13 @@ ANYLEAD_SIMD void with_factors(Index rows, Index time, const Dropout& dropout, s
   }
 }
 
+/// Scores of keys that are padding: no probability.
+template <class T>
+ANYLEAD_SIMD void mask_scores(Index time, T* scores, const Flag* padding) {
+  if (padding)
+    for (Index j = 0; j < time; ++j) scores[j] = padding[j] ? -std::numeric_limits<T>::infinity() : scores[j];
+}
+
 struct SoftmaxRowsPass {
   /// scores -> probabilities of rows `row` .. `row + rows - 1` (dropped out), and their log-sum-exp.
   template <Isa isa, class T>
@@ -31,8 +38,7 @@ struct SoftmaxRowsPass {
     constexpr T kNone = -std::numeric_limits<T>::infinity();
     with_factors<isa>(rows, time, dropout, number, factors, [&](Index r, const T* kept) ANYLEAD_SIMD_LAMBDA {
       T* s = scores + r * time;
-      if (padding)
-        for (Index j = 0; j < time; ++j) s[j] = padding[j] ? kNone : s[j];
+      mask_scores(time, s, padding);
       const RowLogSum<T> l = row_exp<isa>(s, s, time);
       const bool any = l.max != kNone;
       logsum[r] = any ? l.value() : T(0);
@@ -52,14 +58,12 @@ struct AttentionBackwardRowsPass {
   ANYLEAD_SIMD static void run(Index rows, Index time, T* scores, T* dscores, const T* logsum, const T* dy, const T* y,
                                Index stride, Index width, const Flag* padding, Dropout dropout, std::uint64_t number, T factor,
                                T* factors) {
-    constexpr T kNone = -std::numeric_limits<T>::infinity();
     with_factors<isa>(rows, time, dropout, number, factors, [&](Index r, const T* kept) ANYLEAD_SIMD_LAMBDA {
       T *s = scores + r * time, *ds = dscores + r * time;
-      if (padding)
-        for (Index j = 0; j < time; ++j) s[j] = padding[j] ? kNone : s[j];
+      mask_scores(time, s, padding);
       const T delta = dot<isa>(dy + r * stride, y + r * stride, width);  // = sum of P dP, dropped out or not
       for_lanes<isa, T>(time, [&](auto at) ANYLEAD_SIMD_LAMBDA {
-        const auto p = exp(at(s) - logsum[r]);
+        const auto p = exp_nonpositive(at(s) - logsum[r]);
         auto dp = at(ds), dropped = p;
         if (dropout.p != 0) {
           const auto f = at(kept);
@@ -72,6 +76,47 @@ struct AttentionBackwardRowsPass {
     });
   }
 };
+
+/// to [rows, T] = alpha a b^T of a head: some rows of a and all of b, as they lie between those of other heads.
+template <class T>
+void head_scores(const AttentionDims& d, Index rows, T* to, const T* a, const T* b, T alpha) {
+  const Index stride = d.heads * d.head_width;
+  gemm_serial(Gemm<T>{.m = rows,
+                      .n = d.time,
+                      .k = d.head_width,
+                      .a = a,
+                      .lda = stride,
+                      .op_a = Op::none,
+                      .b = b,
+                      .ldb = stride,
+                      .op_b = Op::transpose,
+                      .c = to,
+                      .ldc = d.time,
+                      .alpha = alpha,
+                      .precision = d.precision});
+}
+
+/// Rows of a head, one for each row of op(s): to = op(s) b, or to +=. s [rows, T] has scores of some rows; b has all T rows of
+/// the head, or (transposed) those of s.
+template <class T>
+void head_sums(const AttentionDims& d, Index rows, Grad<T> to, const T* s, Op op, const T* b) {
+  if (!to) return;
+  const Index stride = d.heads * d.head_width;
+  const bool turned = op == Op::transpose;
+  gemm_serial(Gemm<T>{.m = turned ? d.time : rows,
+                      .n = d.head_width,
+                      .k = turned ? rows : d.time,
+                      .a = s,
+                      .lda = d.time,
+                      .op_a = op,
+                      .b = b,
+                      .ldb = stride,
+                      .op_b = Op::none,
+                      .c = to.data,
+                      .ldc = stride,
+                      .accumulate = to.accumulates(),
+                      .precision = d.precision});
+}
 
 template <class T>
 void attention_forward(const Exec&, AttentionDims d, T* y, T* logsum, const T* q, const T* k, const T* v, const Flag* padding,
@@ -87,33 +132,10 @@ void attention_forward(const Exec&, AttentionDims d, T* y, T* logsum, const T* q
       const Index b = i / d.heads, o = b * time * stride + i % d.heads * d.head_width;
       for (Index first = 0; first < time; first += block) {
         const Index rows = std::min(block, time - first);
-        gemm_serial(Gemm<T>{.m = rows,
-                            .n = time,
-                            .k = d.head_width,
-                            .a = q + o + first * stride,
-                            .lda = stride,
-                            .op_a = Op::none,
-                            .b = k + o,
-                            .ldb = stride,
-                            .op_b = Op::transpose,
-                            .c = scores,
-                            .ldc = time,
-                            .alpha = factor,
-                            .precision = d.precision});
+        head_scores(d, rows, scores, q + o + first * stride, k + o, factor);
         with_isa<SoftmaxRowsPass>(rows, time, scores, logsum + i * time + first, padding ? padding + b * time : padding,
                                   dropout, static_cast<std::uint64_t>((i * time + first) * time), factors);
-        gemm_serial(Gemm<T>{.m = rows,
-                            .n = d.head_width,
-                            .k = time,
-                            .a = scores,
-                            .lda = time,
-                            .op_a = Op::none,
-                            .b = v + o,
-                            .ldb = stride,
-                            .op_b = Op::none,
-                            .c = y + o + first * stride,
-                            .ldc = stride,
-                            .precision = d.precision});
+        head_sums(d, rows, Grad<T>{y + o + first * stride, GradMode::overwrite}, scores, Op::none, v + o);
       }
     }
   });
@@ -133,79 +155,19 @@ void attention_backward(const Exec&, AttentionDims d, Grad<T> dq, Grad<T> dk, Gr
     T* factors = scratch<Factors, T>(kFactorRows * time);
     for (Index i = begin; i < end; ++i) {
       const Index b = i / d.heads, o = b * time * stride + i % d.heads * width;
+      Grad<T> own_dv = advanced(dv, o), own_dk = advanced(dk, o);
       for (Index first = 0; first < time; first += block) {
         const Index rows = std::min(block, time - first), from = o + first * stride;
-        gemm_serial(Gemm<T>{.m = rows,
-                            .n = time,
-                            .k = width,
-                            .a = q + from,
-                            .lda = stride,
-                            .op_a = Op::none,
-                            .b = k + o,
-                            .ldb = stride,
-                            .op_b = Op::transpose,
-                            .c = scores,
-                            .ldc = time,
-                            .alpha = factor,
-                            .precision = d.precision});
-        gemm_serial(Gemm<T>{.m = rows,
-                            .n = time,
-                            .k = width,
-                            .a = dy + from,
-                            .lda = stride,
-                            .op_a = Op::none,
-                            .b = v + o,
-                            .ldb = stride,
-                            .op_b = Op::transpose,
-                            .c = dscores,
-                            .ldc = time,
-                            .precision = d.precision});
+        head_scores(d, rows, scores, q + from, k + o, factor);
+        head_scores(d, rows, dscores, dy + from, v + o, T(1));
         with_isa<AttentionBackwardRowsPass>(rows, time, scores, dscores, logsum + i * time + first, dy + from, y + from, stride,
                                             width, padding ? padding + b * time : padding, dropout,
                                             static_cast<std::uint64_t>((i * time + first) * time), factor, factors);
-        const bool later = first > 0;
-        if (dv)
-          gemm_serial(Gemm<T>{.m = time,
-                              .n = width,
-                              .k = rows,
-                              .a = scores,
-                              .lda = time,
-                              .op_a = Op::transpose,
-                              .b = dy + from,
-                              .ldb = stride,
-                              .op_b = Op::none,
-                              .c = dv.data + o,
-                              .ldc = stride,
-                              .accumulate = later || dv.accumulates(),
-                              .precision = d.precision});
-        if (dq)
-          gemm_serial(Gemm<T>{.m = rows,
-                              .n = width,
-                              .k = time,
-                              .a = dscores,
-                              .lda = time,
-                              .op_a = Op::none,
-                              .b = k + o,
-                              .ldb = stride,
-                              .op_b = Op::none,
-                              .c = dq.data + from,
-                              .ldc = stride,
-                              .accumulate = dq.accumulates(),
-                              .precision = d.precision});
-        if (dk)
-          gemm_serial(Gemm<T>{.m = time,
-                              .n = width,
-                              .k = rows,
-                              .a = dscores,
-                              .lda = time,
-                              .op_a = Op::transpose,
-                              .b = q + from,
-                              .ldb = stride,
-                              .op_b = Op::none,
-                              .c = dk.data + o,
-                              .ldc = stride,
-                              .accumulate = later || dk.accumulates(),
-                              .precision = d.precision});
+        head_sums(d, rows, own_dv, scores, Op::transpose, dy + from);
+        head_sums(d, rows, advanced(dq, from), dscores, Op::none, k + o);
+        head_sums(d, rows, own_dk, dscores, Op::transpose, q + from);
+        for (Grad<T>* g : {&own_dv, &own_dk})
+          if (*g) g->mode = GradMode::accumulate;  // further queries
       }
     }
   });
@@ -218,8 +180,7 @@ struct AttentionWeightsPass {
                                Index heads) {
     const T share = head + 1 == heads ? T(1) / static_cast<T>(heads) : T(1);
     for (Index r = 0; r < rows; ++r, weights += time, scores += time) {
-      if (padding)
-        for (Index j = 0; j < time; ++j) scores[j] = padding[j] ? -std::numeric_limits<T>::infinity() : scores[j];
+      mask_scores(time, scores, padding);
       for_lanes<isa, T>(time, [&](auto at) ANYLEAD_SIMD_LAMBDA {
         auto p = exp_nonpositive(at(scores) - logsum[r]);
         if (head > 0) p += at(weights);
@@ -241,19 +202,7 @@ void attention_weights(const Exec&, AttentionDims d, T* weights, const T* logsum
       const Index b = i / blocks, first = i % blocks * kRows, rows = std::min(kRows, time - first);
       for (Index h = 0; h < d.heads; ++h) {
         const Index o = b * time * stride + h * d.head_width;
-        gemm_serial(Gemm<T>{.m = rows,
-                            .n = time,
-                            .k = d.head_width,
-                            .a = q + o + first * stride,
-                            .lda = stride,
-                            .op_a = Op::none,
-                            .b = k + o,
-                            .ldb = stride,
-                            .op_b = Op::transpose,
-                            .c = scores,
-                            .ldc = time,
-                            .alpha = factor,
-                            .precision = d.precision});
+        head_scores(d, rows, scores, q + o + first * stride, k + o, factor);
         with_isa<AttentionWeightsPass>(rows, time, weights + (b * time + first) * time, scores,
                                        logsum + (b * d.heads + h) * time + first, padding ? padding + b * time : padding, h,
                                        d.heads);

@@ -31,15 +31,38 @@ void deliver(const Grad<T>& to, Index i, T v) {
     to.data[i] = v;
 }
 
-struct RowTotalsPass {
-  /// to [n] = the sum of some rows of x, `stride` apart, in their order.
+/// The same gradient from an offset on.
+template <class T>
+Grad<T> advanced(Grad<T> g, Index offset) {
+  if (g) g.data += offset;
+  return g;
+}
+
+/// Sums of the first n columns of some rows, `stride` apart: of 64 rows at a time, in their order. Four vectors of columns side
+/// by side: rows may be so far apart that a line is gone before the next sweep.
+struct ColumnSumsPass {
   template <Isa isa, class T>
-  ANYLEAD_SIMD static void run(Index rows, Index stride, Index n, Grad<T> to, const T* x) {
-    for_lanes<isa, T>(n, [&](auto at) ANYLEAD_SIMD_LAMBDA {
-      typename decltype(at)::V total = {};
-      for (Index o = 0; o < rows * stride; o += stride) total += at(x + o);
-      deliver(at, to, 0, total);
-    });
+  ANYLEAD_SIMD static void run(Index rows, Index stride, Index n, Grad<T> sums, const T* x) {
+    constexpr Index lanes = Vec<T, register_bytes(isa)>::lanes;
+    Index c = 0;
+    for (; c + 4 * lanes <= n; c += 4 * lanes) columns<isa, 4>(rows, stride, 4 * lanes, advanced(sums, c), x + c);
+    for (; c < n; c += lanes) columns<isa, 1>(rows, stride, n - c, advanced(sums, c), x + c);
+  }
+
+  template <Isa isa, Index kVectors, class T>
+  ANYLEAD_SIMD static void columns(Index rows, Index stride, Index n, Grad<T> sums, const T* x) {
+    using At = Lanes<T, register_bytes(isa)>;
+    using V = typename At::V;
+    constexpr Index kRows = 64;
+    V total[kVectors] = {};
+    for (Index first = 0; first < rows; first += kRows) {
+      V part[kVectors] = {};
+      const Index last = first + kRows < rows ? first + kRows : rows;
+      for (Index r = first; r < last; ++r)
+        for (Index v = 0; v < kVectors; ++v) part[v] += At{v * V::lanes, kVectors > 1 ? V::lanes : n}(x + r * stride);
+      for (Index v = 0; v < kVectors; ++v) total[v] += part[v];
+    }
+    for (Index v = 0; v < kVectors; ++v) deliver(At{v * V::lanes, kVectors > 1 ? V::lanes : n}, sums, 0, total[v]);
   }
 };
 
@@ -62,12 +85,6 @@ struct ScalePass {
     for_lanes<isa, T>(n, [&](auto at) ANYLEAD_SIMD_LAMBDA { deliver(at, y, 0, at(x) * factor); });
   }
 };
-
-template <class T>
-Grad<T> advanced(Grad<T> g, Index offset) {
-  if (g) g.data += offset;
-  return g;
-}
 
 template <class T>
 void scale(const Exec&, Index n, Grad<T> y, const T* x, T factor) {
@@ -197,21 +214,16 @@ void multiply(Index n, T* y, const T* x) {
 /// Sum of squares in double, the same for any number of threads.
 struct SquarePass {
   template <Isa isa, class T>
-  ANYLEAD_SIMD static void run(Index n, const T* x, double* result) {
-    using V = Vec<T, register_bytes(isa)>;
-    constexpr Index kBlock = 2048;
+  ANYLEAD_SIMD static void run(Index n, const T* x, double* sum) {
     double total = 0;
-    Index i = 0;
-    const auto square = [](V v) ANYLEAD_SIMD_LAMBDA { return v * v; };
-    for (; i + kBlock <= n; i += kBlock) {  // short sums in T, of four vectors at a time, and their total in double
-      V block = {};
-      for (const T* p = x + i; p < x + i + kBlock; p += 4 * V::lanes)
-        block += (square(load_as<V>(p)) + square(load_as<V>(p + V::lanes))) +
-                 (square(load_as<V>(p + 2 * V::lanes)) + square(load_as<V>(p + 3 * V::lanes)));
-      total += double(sum(block));
+    for (Index i = 0; i < n; i += 1024) {  // short sums in T, their total in double
+      const Index m = n - i < 1024 ? n - i : 1024;
+      total += double(sum_lanes<isa, T>(m, [&](auto at) ANYLEAD_SIMD_LAMBDA {
+        const auto v = at(x + i);
+        return v * v;
+      }));
     }
-    total += double(sum_lanes<isa, T>(n - i, [&](auto at) ANYLEAD_SIMD_LAMBDA { return square(at(x + i)); }));
-    *result = total;
+    *sum = total;
   }
 };
 

@@ -115,10 +115,12 @@ void gemm_part(Isa isa, const Gemm<T>& g, const Cell* ready, Index row, Index m,
         if (copy_a && transpose_a && depth > 0) {
           const BlockA<T, Cell> block = {copied_a, panels, panel_size, g.a + p * g.lda + top, g.lda, depth, height};
           with_isa<PackA>(isa, &block);
-        } else if (copy_a) {
-          const RowsOfA<T, Cell> block = {copied_a, row_size, g.a + top * g.lda + p, g.lda, depth, height};
-          with_isa<PackRowsOfA>(isa, &block);
         }
+        if constexpr (kFactors<Cell> == 2)
+          if (!transpose_a) {
+            const RowsOfA block = {copied_a, row_size, g.a + top * g.lda + p, g.lda, depth, height};
+            with_isa<PackRowsOfA>(isa, &block);
+          }
         for (Index c = 0; c < width; c += cols)
           for (Index i = 0; i < panels; ++i) {
             const Index first = cut(height, panels, i), count = cut(height, panels, i + 1) - first;

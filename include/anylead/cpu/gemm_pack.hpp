@@ -252,24 +252,17 @@ struct PackA {
   }
 };
 
-/// `rows` rows of k values of a, and their place: rows of cells, row_size apart.
-template <class T, class Cell>
+/// `rows` rows of k values of a, and their place: rows of pairs, row_size apart.
 struct RowsOfA {
-  Cell* to;
+  Bf16Pair* to;
   Index row_size;
-  const T* a;
+  const float* a;
   Index lda, k, rows;
 };
 
 struct PackRowsOfA {
-  template <Isa isa, class T>
-  ANYLEAD_SIMD static void run(const RowsOfA<T, T>* block) {
-    for (Index i = 0; i < block->rows; ++i)
-      std::memcpy(block->to + i * block->row_size, block->a + i * block->lda, static_cast<std::size_t>(block->k) * sizeof(T));
-  }
-
   template <Isa isa>
-  ANYLEAD_SIMD static void run(const RowsOfA<float, Bf16Pair>* block) {
+  ANYLEAD_SIMD static void run(const RowsOfA* block) {
     using P = Pairs<isa>;
     using V = typename P::V;
     for (Index i = 0; i < block->rows; ++i) {

@@ -36,23 +36,25 @@ inline constexpr Index kTileRows = 6;
 /// Tiles of a block of A, one below the other, that share the second cache.
 inline constexpr Index kPanels = 14;
 
+/// Vectors of columns of a tile.
+constexpr Index tile_vectors(Isa isa) { return isa == Isa::avx512 ? 4 : 2; }
+
 /// Registers of an instruction set as tiles use them.
 template <Isa isa, class T>
 struct TileShape {
-  static constexpr Index bytes = isa == Isa::avx512 ? 64 : isa == Isa::avx2 ? 32 : 16;
-  static constexpr Index lanes = bytes / static_cast<Index>(sizeof(T));
-  static constexpr Index vectors = isa == Isa::avx512 ? 4 : 2, cols = vectors * lanes;
+  static constexpr Index bytes = register_bytes(isa), lanes = bytes / static_cast<Index>(sizeof(T));
+  static constexpr Index vectors = tile_vectors(isa), cols = vectors * lanes;
   typedef T Vector __attribute__((vector_size(bytes)));
   typedef std::uint32_t Bits __attribute__((vector_size(bytes)));
 };
 
 template <class T>
 constexpr Index tile_lanes(Isa isa) {
-  return (isa == Isa::avx512 ? 64 : isa == Isa::avx2 ? 32 : 16) / static_cast<Index>(sizeof(T));
+  return register_bytes(isa) / static_cast<Index>(sizeof(T));
 }
 template <class T>
 constexpr Index tile_cols(Isa isa) {
-  return tile_lanes<T>(isa) * (isa == Isa::avx512 ? 4 : 2);
+  return tile_lanes<T>(isa) * tile_vectors(isa);
 }
 
 /// Whether tiles use AVX-512's instruction for pairs. clang refuses its operands in a function that is compiled for the base
@@ -180,7 +182,7 @@ struct TilePass {
 /// A tile of any height, with no more vectors than its columns take.
 template <class T, class Cell, Index... i>
 void run_tile(Isa isa, Index rows, const Tile<T, Cell>& tile, std::integer_sequence<Index, i...>) {
-  const bool narrow = isa != Isa::avx512 || tile.cols <= tile_cols<T>(isa) / 2;
+  const bool narrow = tile.cols <= 2 * tile_lanes<T>(isa);
   (void)((rows == i + 1 &&
           (narrow ? with_isa<TilePass<i + 1, 2>>(isa, &tile) : with_isa<TilePass<i + 1, 4>>(isa, &tile), true)) ||
          ...);

@@ -43,18 +43,19 @@ struct ColumnNorm {
 };
 
 struct NormalizeColumnsPass {
-  /// y = n of all rows, or gelu(n).
+  /// y = n of all rows, or gelu(n). Rows of y and x: y_stride and x_stride apart.
   template <Isa isa, class T>
-  ANYLEAD_SIMD static void run(Index time, Index stride, Index width, bool gelu, T* y, const T* x, ColumnNorm<T> norm) {
-    for (Index o = 0; o < time * stride; o += stride)
+  ANYLEAD_SIMD static void run(Index time, Index width, bool gelu, T* y, Index y_stride, const T* x, Index x_stride,
+                               ColumnNorm<T> norm) {
+    for (Index t = 0; t < time; ++t, y += y_stride, x += x_stride)
       if (gelu)
         for_lanes<isa, T>(width, [&](auto at) ANYLEAD_SIMD_LAMBDA {
-          const auto v = (at(x + o) - at(norm.m)) * at(norm.s) * at(norm.weight) + at(norm.bias);
-          at.store(y + o, v * normal(v).cdf);
+          const auto v = (at(x) - at(norm.m)) * at(norm.s) * at(norm.weight) + at(norm.bias);
+          at.store(y, v * normal(v).cdf);
         });
       else
         for_lanes<isa, T>(width, [&](auto at) ANYLEAD_SIMD_LAMBDA {
-          at.store(y + o, (at(x + o) - at(norm.m)) * at(norm.s) * at(norm.weight) + at(norm.bias));
+          at.store(y, (at(x) - at(norm.m)) * at(norm.s) * at(norm.weight) + at(norm.bias));
         });
   }
 };
@@ -106,7 +107,8 @@ void group_norm(GroupNormDims d, bool gelu, T* y, T* mean, T* rstd, const T* x, 
     group_means(width, group, d.time, m, [&](T v, Index i) { return mean[g + i] = v; });
     with_isa<ColumnMomentsPass>(d.time, d.channels, width, s, x + o, static_cast<const T*>(m), x + o, static_cast<const T*>(m));
     group_means(width, group, d.time, s, [&](T v, Index i) { return rstd[g + i] = T(1) / std::sqrt(v + eps); });
-    with_isa<NormalizeColumnsPass>(d.time, d.channels, width, gelu, y + o, x + o, ColumnNorm<T>{m, s, weight + c, bias + c});
+    with_isa<NormalizeColumnsPass>(d.time, width, gelu, y + o, d.channels, x + o, d.channels,
+                                   ColumnNorm<T>{m, s, weight + c, bias + c});
   });
 }
 

@@ -98,8 +98,8 @@ void residual_norm_backward(const Exec&, RowDims d, Grad<T> dx, Grad<T> da, Grad
   if (!sums) return;
   parallel_for(d.cols, 64, [&](Index begin, Index end) {
     const T* own = partials + begin;
-    if (dweight) with_isa<RowTotalsPass>(chunks, 2 * d.cols, end - begin, advanced(dweight, begin), own);
-    if (dbias) with_isa<RowTotalsPass>(chunks, 2 * d.cols, end - begin, advanced(dbias, begin), own + d.cols);
+    if (dweight) with_isa<ColumnSumsPass>(chunks, 2 * d.cols, end - begin, advanced(dweight, begin), own);
+    if (dbias) with_isa<ColumnSumsPass>(chunks, 2 * d.cols, end - begin, advanced(dbias, begin), own + d.cols);
   });
 }
 

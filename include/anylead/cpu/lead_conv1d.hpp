@@ -84,14 +84,8 @@ struct LeadForwardPass {
       });
     }
     for (Index c = 0; c < s.vectors_width; ++c) s.rstd[c] = T(1) / std::sqrt(s.rstd[c] * share + s.eps);
-    for (Index r = 0; r < s.time; ++r) {
-      const T* z = s.z + r * s.vectors_width;
-      T* y = s.y + r * s.pitch;
-      for_lanes<isa, T>(s.width, [&](auto at) ANYLEAD_SIMD_LAMBDA {
-        const auto v = (at(z) - at(s.mean)) * at(s.rstd) * at(s.weight) + at(s.shift);
-        at.store(y, v * normal(v).cdf);
-      });
-    }
+    NormalizeColumnsPass::run<isa>(s.time, s.width, true, s.y, s.pitch, static_cast<const T*>(s.z), s.vectors_width,
+                                   ColumnNorm<T>{s.mean, s.rstd, s.weight, s.shift});
   }
 
  private:

@@ -6,33 +6,6 @@
 
 namespace anylead::cpu_ops {
 
-/// Four vectors of columns side by side: rows may be so far apart that a line is gone before the next sweep.
-struct ColumnSumsPass {
-  template <Isa isa, class T>
-  ANYLEAD_SIMD static void run(Index rows, Index cols, Index n, Grad<T> sums, const T* x) {
-    constexpr Index lanes = Vec<T, register_bytes(isa)>::lanes;
-    Index c = 0;
-    for (; c + 4 * lanes <= n; c += 4 * lanes) columns<isa, 4>(rows, cols, 4 * lanes, advanced(sums, c), x + c);
-    for (; c < n; c += lanes) columns<isa, 1>(rows, cols, n - c, advanced(sums, c), x + c);
-  }
-
-  template <Isa isa, Index kVectors, class T>
-  ANYLEAD_SIMD static void columns(Index rows, Index cols, Index n, Grad<T> sums, const T* x) {
-    using At = Lanes<T, register_bytes(isa)>;
-    using V = typename At::V;
-    constexpr Index kRows = 64;
-    V total[kVectors] = {};
-    for (Index first = 0; first < rows; first += kRows) {
-      V part[kVectors] = {};
-      const Index last = first + kRows < rows ? first + kRows : rows;
-      for (Index r = first; r < last; ++r)
-        for (Index v = 0; v < kVectors; ++v) part[v] += At{v * V::lanes, kVectors > 1 ? V::lanes : n}(x + r * cols);
-      for (Index v = 0; v < kVectors; ++v) total[v] += part[v];
-    }
-    for (Index v = 0; v < kVectors; ++v) deliver(At{v * V::lanes, kVectors > 1 ? V::lanes : n}, sums, 0, total[v]);
-  }
-};
-
 /// sums [cols] of the rows of x, in chunks that are added up in order.
 template <class T>
 void column_sums(Index rows, Index cols, Grad<T> sums, const T* x) {

@@ -84,7 +84,7 @@ void mask_rows_backward(const Exec&, RowDims d, Grad<T> dx, Grad<T> drow, const 
   });
   if (drow)
     parallel_for(d.cols, 256, [&](Index begin, Index end) {
-      with_isa<RowTotalsPass>(chunks, d.cols, end - begin, advanced(drow, begin), static_cast<const T*>(partials + begin));
+      with_isa<ColumnSumsPass>(chunks, d.cols, end - begin, advanced(drow, begin), static_cast<const T*>(partials + begin));
     });
 }
 

@@ -208,11 +208,13 @@ template <class T>
 inline constexpr T kLn2Low = sizeof(T) == 4 ? T(-2.12194440054690583e-4) : T(1.90821492927058770002e-10);
 
 /// e^x for x from -87.3 to 87.9 (double: -708.3 to 709), nothing of which is checked: relative error below 2 units in the last
-/// place. Cody-Waite reduction x = n ln 2 + r, |r| <= ln(2)/2, and the Taylor polynomial of e^r; `scale` times it by 2^n.
-template <class T, Index kBytes, class Scale>
-ANYLEAD_SIMD Vec<T, kBytes> exp_reduced(Vec<T, kBytes> x, Scale&& scale) {
+/// place. Cody-Waite reduction x = n ln 2 + r, |r| <= ln(2)/2, and the Taylor polynomial of e^r, whose exponent n is added to.
+template <class T, Index kBytes>
+ANYLEAD_SIMD Vec<T, kBytes> exp_in_range(Vec<T, kBytes> x) {
   using V = Vec<T, kBytes>;
+  using Bits = typename V::Mask;
   constexpr bool single = sizeof(T) == 4;
+  constexpr int mantissa = single ? 23 : 52;
   constexpr T magic =
       single ? T(12582912.0) : T(6755399441055744.0);  // 1.5 * 2^(mantissa bits): adding it rounds to an integer
   const V shifted = x * T(1.4426950408889634) + magic;
@@ -223,50 +225,19 @@ ANYLEAD_SIMD Vec<T, kBytes> exp_reduced(Vec<T, kBytes> x, Scale&& scale) {
   constexpr double inverse_factorial[] = {
       1,         1,          1. / 2,      1. / 6,       1. / 24,       1. / 120,       1. / 720,
       1. / 5040, 1. / 40320, 1. / 362880, 1. / 3628800, 1. / 39916800, 1. / 479001600, 1. / 6227020800.};
-  return scale(polynomial<degree>(r, inverse_factorial), n, shifted);
+  const V p = polynomial<degree>(r, inverse_factorial);
+  return {reinterpret_cast<typename V::Raw>(reinterpret_cast<Bits>(p.raw) +
+                                            (reinterpret_cast<Bits>(shifted.raw) << mantissa))};  // n: its last bits
 }
 
-/// e^x where x needs no check. @see exp_reduced
-template <class T, Index kBytes>
-ANYLEAD_SIMD Vec<T, kBytes> exp_in_range(Vec<T, kBytes> x) {
-  using V = Vec<T, kBytes>;
-  using Bits = typename V::Mask;
-  constexpr int mantissa = sizeof(T) == 4 ? 23 : 52;
-  return exp_reduced(x, [](V p, V, V shifted) ANYLEAD_SIMD_LAMBDA {  // n sits in the last bits of `shifted`
-    return V{
-        reinterpret_cast<typename V::Raw>(reinterpret_cast<Bits>(p.raw) + (reinterpret_cast<Bits>(shifted.raw) << mantissa))};
-  });
-}
-
-/// e^x of x that are at most 0, or not much more: as below, but nothing above 87.9 (double: 709) is checked, for less work.
+/// e^x of x that are at most 0, or not much more (87.9; double: 709): relative error below 2 ulp, 0 below -87.3 (double:
+/// -708.3). NaN stays NaN.
 template <class T, Index kBytes>
 ANYLEAD_SIMD Vec<T, kBytes> exp_nonpositive(Vec<T, kBytes> x) {
   using V = Vec<T, kBytes>;
   constexpr T low = sizeof(T) == 4 ? T(-87.3) : T(-708.3);
   const V y = exp_in_range(select(x > low, x, broadcast<V>(low)));
   return select(x > low, y, select(x < T(0), V{}, x));  // neither: NaN
-}
-
-/// e^x: relative error below 2 ulp. float: for |x| <= 87, 0 below -87.3, infinity above 88.7; double: 0 below -708. NaN stays
-/// NaN.
-template <class T, Index kBytes>
-ANYLEAD_SIMD Vec<T, kBytes> exp(Vec<T, kBytes> x) {
-  using V = Vec<T, kBytes>;
-  using Raw = typename V::Raw;
-  using Bits = typename V::Mask;
-  constexpr bool single = sizeof(T) == 4;
-  constexpr T low = single ? T(-87.3) : T(-708.3), high = single ? T(88.7) : T(709.7);
-  const V clamped = select(x < low, broadcast<V>(low), select(x > high, broadcast<V>(high), x));
-  const V y = exp_reduced(clamped, [](V p, V n, V) ANYLEAD_SIMD_LAMBDA {
-    // 2^n in two halves: n may be 128, and 2^n then overflows although the product does not
-    constexpr int mantissa = single ? 23 : 52, bias = single ? 127 : 1023;
-    const Bits whole = __builtin_convertvector(n.raw, Bits);
-    const Bits half = whole >> 1;
-    const V scale1 = {reinterpret_cast<Raw>((half + bias) << mantissa)};
-    const V scale2 = {reinterpret_cast<Raw>((whole - half + bias) << mantissa)};
-    return p * scale1 * scale2;
-  });
-  return select(x < low, V{}, select(x > high, broadcast<V>(std::numeric_limits<T>::infinity()), y));
 }
 
 /// log x of a positive, normal, finite x, nothing of which is checked: relative error below 1 ulp. x = 2^k (1 + f) with 1 + f
