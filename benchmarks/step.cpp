@@ -44,7 +44,7 @@ Examples:
 
 struct Options {
   std::string config = "small", mode = "train", precision = "f32", weights, save_weights;
-  Index batch = 8, threads = 2, steps = 5, warmup = 2, samples = 2500;
+  Index batch = 8, threads = 2, steps = 5, warmup = 2, samples = 2500, masked = 0;
   std::uint64_t seed = 0;
   bool json = false, prepare = true;
 };
@@ -122,12 +122,21 @@ struct StepResult {
 
 class Trainer {
  public:
-  Trainer(ssl::PretrainModel<float>& model, const train::Settings& s, Index batch, std::vector<float> signal, Index samples)
+  /// masked: frames of every segment that are masked, or 0 for as many as a draw gives, fewer in a larger batch.
+  Trainer(ssl::PretrainModel<float>& model, const train::Settings& s, Index batch, std::vector<float> signal, Index samples,
+          Index masked)
       : model_(model), settings_(s), adam_(nn::parameters<float>(model), s.adam) {
     batch_.signal = Tensor<float>::from_host(signal, {batch, s.model.encoder.leads, samples}, cpu());
     for (Index b = 0; b < batch; ++b) {
       batch_.patient.push_back(b / 2);
       batch_.segment.push_back(static_cast<Flag>(b % 2));
+    }
+    if (masked > 0) {
+      const Index frames = model.encoder().frames(samples);
+      ANYLEAD_CHECK(masked <= frames, OptionError, "--masked", "a segment has ", frames, " frames, asked for ", masked);
+      auto& mask = choices_.time_mask.emplace(static_cast<std::size_t>(batch * frames));
+      for (Index b = 0; b < batch; ++b)
+        for (Index i = 0; i < masked; ++i) mask[static_cast<std::size_t>(b * frames + i * frames / masked)] = 1;
     }
   }
 
@@ -139,7 +148,7 @@ class Trainer {
     batch_.keep = Tensor<Flag>::from_host(
         ssl::draw_lead_mask(ctx.at("lead_mask").stream(), rows, leads, {}, settings_.lead_mask), {rows, leads}, cpu());
     Tape<float> tape;
-    const auto terms = model_.forward(ctx, tape.input(batch_.signal), batch_);
+    const auto terms = model_.forward(ctx, tape.input(batch_.signal), batch_, choices_);
     result.masked = terms.sample_size;
     const auto n = static_cast<double>(terms.sample_size);
     const auto& o = settings_.model;
@@ -168,6 +177,7 @@ class Trainer {
   const train::Settings& settings_;
   optim::Adam<float> adam_;
   ssl::PretrainBatch<float> batch_;
+  ssl::W2vChoices<float> choices_;
 };
 
 int run(int argc, char** argv) {
@@ -184,6 +194,9 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(1, 1 << 16))
       ->capture_default_str();
   app.add_option("--samples", o.samples, "samples of a segment")->check(CLI::Range(1, 1 << 20))->capture_default_str();
+  app.add_option("--masked", o.masked, "train: masked frames of every segment, evenly spread, instead of drawn ones (0)")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
   app.add_option("--threads", o.threads, "threads")->check(CLI::Range(1, 1024))->capture_default_str();
   app.add_option("--steps", o.steps, "timed steps")->check(CLI::Range(1, 1 << 20))->capture_default_str();
   app.add_option("--warmup", o.warmup, "untimed steps before")->check(CLI::Range(0, 1 << 20))->capture_default_str();
@@ -233,7 +246,7 @@ int run(int argc, char** argv) {
   std::unique_ptr<Trainer> trainer;
   Tensor<float> input;
   if (training)
-    trainer = std::make_unique<Trainer>(model, settings, o.batch, std::move(x), o.samples);
+    trainer = std::make_unique<Trainer>(model, settings, o.batch, std::move(x), o.samples, o.masked);
   else
     input = Tensor<float>::from_host(x, {o.batch, leads, o.samples}, cpu());
   for (Index i = 0; i < o.warmup + o.steps; ++i) {
