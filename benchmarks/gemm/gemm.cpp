@@ -19,8 +19,6 @@ namespace {
 
 using namespace anylead;
 using namespace anylead::bench;
-using cpu_ops::Gemm;
-using cpu_ops::Op;
 
 struct Shape {
   Index m, n, k;
@@ -38,10 +36,10 @@ Gemm<T> descriptor(const Product<T>& p, Precision precision) {
           .k = p.k,
           .a = p.a,
           .lda = p.transpose_a ? p.m : p.k,
-          .op_a = p.transpose_a ? Op::transpose : Op::none,
+          .op_a = p.transpose_a ? MatrixOp::transpose : MatrixOp::none,
           .b = p.b,
           .ldb = p.transpose_b ? p.k : p.n,
-          .op_b = p.transpose_b ? Op::transpose : Op::none,
+          .op_b = p.transpose_b ? MatrixOp::transpose : MatrixOp::none,
           .c = p.c,
           .ldc = p.n,
           .precision = precision};

@@ -22,13 +22,13 @@ namespace {
 template <class T>
 struct Case {
   Index m, n, k, lda, ldb, ldc;
-  Op op_a, op_b;
+  MatrixOp op_a, op_b;
   std::vector<T> a, b, c, bias;
 
-  Case(Index m_, Index n_, Index k_, Op op_a_, Op op_b_, Index gap = 3, std::uint64_t seed = 1)
+  Case(Index m_, Index n_, Index k_, MatrixOp op_a_, MatrixOp op_b_, Index gap = 3, std::uint64_t seed = 1)
       : m(m_), n(n_), k(k_), op_a(op_a_), op_b(op_b_) {
-    const Index a_rows = op_a == Op::none ? m : k, a_cols = op_a == Op::none ? k : m;
-    const Index b_rows = op_b == Op::none ? k : n, b_cols = op_b == Op::none ? n : k;
+    const Index a_rows = op_a == MatrixOp::none ? m : k, a_cols = op_a == MatrixOp::none ? k : m;
+    const Index b_rows = op_b == MatrixOp::none ? k : n, b_cols = op_b == MatrixOp::none ? n : k;
     lda = a_cols + gap;
     ldb = b_cols + 2 * gap;
     ldc = n + gap;
@@ -48,10 +48,10 @@ struct Case {
   }
 
   double left(Index i, Index p, Precision precision = Precision::full) const {
-    return factor(a[std::size_t(op_a == Op::none ? i * lda + p : p * lda + i)], precision);
+    return factor(a[std::size_t(op_a == MatrixOp::none ? i * lda + p : p * lda + i)], precision);
   }
   double right(Index p, Index j, Precision precision = Precision::full) const {
-    return factor(b[std::size_t(op_b == Op::none ? p * ldb + j : j * ldb + p)], precision);
+    return factor(b[std::size_t(op_b == MatrixOp::none ? p * ldb + j : j * ldb + p)], precision);
   }
 
   /// x as products see it: for bf16 the nearest number with 8 bits of significand, ties to even.
@@ -75,7 +75,9 @@ struct Case {
             .ldc = ldc};
   }
 
-  std::string text() const { return str(m, " x ", n, " x ", k, op_a == Op::none ? " N" : " T", op_b == Op::none ? "N" : "T"); }
+  std::string text() const {
+    return str(m, " x ", n, " x ", k, op_a == MatrixOp::none ? " N" : " T", op_b == MatrixOp::none ? "N" : "T");
+  }
 
   /// Runs the product in all forms and compares each element with the plain sum in double. Rounding: at most k + 3 operations
   /// on terms whose sizes add up to `size`.
@@ -126,7 +128,7 @@ struct Case {
   }
 };
 
-constexpr Op kOps[] = {Op::none, Op::transpose};
+constexpr MatrixOp kOps[] = {MatrixOp::none, MatrixOp::transpose};
 
 struct Threads {
   int before = threads();
@@ -142,16 +144,16 @@ bool same_bits(const std::vector<T>& x, const std::vector<T>& y) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("a product equals the plain sums at every size around the tiles' borders", "[cpu][gemm]", float, double) {
-  for (const Op op_a : kOps)
-    for (const Op op_b : kOps)
+  for (const MatrixOp op_a : kOps)
+    for (const MatrixOp op_b : kOps)
       for (const Index m : {1, 2, 5, 6, 7, 13, 14, 15, 29})
         for (const Index n : {1, 3, 4, 7, 8, 9, 16, 17, 31, 32, 33, 65})
           for (const Index k : {1, 2, 16, 17, 33}) Case<TestType>(m, n, k, op_a, op_b).check();
 }
 
 TEMPLATE_TEST_CASE("a product equals the plain sums at sizes beyond one block of each cache", "[cpu][gemm]", float, double) {
-  for (const Op op_a : kOps)
-    for (const Op op_b : kOps) {
+  for (const MatrixOp op_a : kOps)
+    for (const MatrixOp op_b : kOps) {
       Case<TestType>(85, 37, 769, op_a, op_b).check();
       Case<TestType>(171, 33, 1540, op_a, op_b).check();
       Case<TestType>(3, 801, 40, op_a, op_b).check();
@@ -164,14 +166,14 @@ TEMPLATE_TEST_CASE("products at a hundred random sizes equal the plain sums", "[
   const auto draw = [&](std::uint32_t limit) { return static_cast<Index>(next.below(limit)); };
   for (int i = 0; i < 100; ++i) {
     const Index m = draw(70), n = draw(100), k = draw(150), gap = draw(5);
-    const Op op_a = kOps[draw(2)], op_b = kOps[draw(2)];
+    const MatrixOp op_a = kOps[draw(2)], op_b = kOps[draw(2)];
     Case<TestType>(m, n, k, op_a, op_b, gap).check();
   }
 }
 
 TEST_CASE("products of factors rounded to bfloat16 equal the plain sums of the rounded factors", "[cpu][gemm]") {
-  for (const Op op_a : kOps)
-    for (const Op op_b : kOps) {
+  for (const MatrixOp op_a : kOps)
+    for (const MatrixOp op_b : kOps) {
       for (const Index m : {1, 7, 14, 29})
         for (const Index n : {1, 15, 16, 33, 65})
           for (const Index k : {0, 1, 2, 15, 32, 33, 66}) Case<float>(m, n, k, op_a, op_b).check(Precision::bf16);
@@ -192,10 +194,10 @@ TEST_CASE("bfloat16 keeps NaN and infinity, and rounds ties to even", "[cpu][gem
                      .k = 1,
                      .a = a.data(),
                      .lda = 1,
-                     .op_a = Op::none,
+                     .op_a = MatrixOp::none,
                      .b = &one,
                      .ldb = 1,
-                     .op_b = Op::none,
+                     .op_b = MatrixOp::none,
                      .c = c.data(),
                      .ldc = 1,
                      .precision = Precision::bf16},
@@ -208,11 +210,11 @@ TEST_CASE("bfloat16 keeps NaN and infinity, and rounds ties to even", "[cpu][gem
 }
 
 TEMPLATE_TEST_CASE("a product without terms gives the bias, zero, or what was there", "[cpu][gemm]", float, double) {
-  Case<TestType>(5, 19, 0, Op::none, Op::transpose).check();
-  Case<TestType>(5, 19, 0, Op::transpose, Op::none).check();
-  Case<TestType>(0, 19, 4, Op::none, Op::none).check();
-  Case<TestType>(5, 0, 4, Op::none, Op::none).check();
-  Case<TestType>(0, 0, 0, Op::none, Op::none).check();
+  Case<TestType>(5, 19, 0, MatrixOp::none, MatrixOp::transpose).check();
+  Case<TestType>(5, 19, 0, MatrixOp::transpose, MatrixOp::none).check();
+  Case<TestType>(0, 19, 4, MatrixOp::none, MatrixOp::none).check();
+  Case<TestType>(5, 0, 4, MatrixOp::none, MatrixOp::none).check();
+  Case<TestType>(0, 0, 0, MatrixOp::none, MatrixOp::none).check();
 }
 
 TEMPLATE_TEST_CASE("rows of A and of B may overlap: windows of a signal", "[cpu][gemm]", float, double) {
@@ -228,10 +230,10 @@ TEMPLATE_TEST_CASE("rows of A and of B may overlap: windows of a signal", "[cpu]
                  .k = row,
                  .a = signal.data(),
                  .lda = channels,
-                 .op_a = Op::none,
+                 .op_a = MatrixOp::none,
                  .b = weight.data(),
                  .ldb = row,
-                 .op_b = Op::transpose,
+                 .op_b = MatrixOp::transpose,
                  .c = y.data(),
                  .ldc = out},
          isa);
@@ -240,10 +242,10 @@ TEMPLATE_TEST_CASE("rows of A and of B may overlap: windows of a signal", "[cpu]
                  .k = time,
                  .a = dy.data(),
                  .lda = out,
-                 .op_a = Op::transpose,
+                 .op_a = MatrixOp::transpose,
                  .b = signal.data(),
                  .ldb = channels,
-                 .op_b = Op::none,
+                 .op_b = MatrixOp::none,
                  .c = dweight.data(),
                  .ldc = row},
          isa);
@@ -265,10 +267,56 @@ TEMPLATE_TEST_CASE("rows of A and of B may overlap: windows of a signal", "[cpu]
   }
 }
 
+TEMPLATE_TEST_CASE("a batch of products gives the bits of one after the other, whatever matrices share", "[cpu][gemm]", float,
+                   double) {
+  using T = TestType;
+  const Index m = 13, n = 21, k = 34;
+  for (const Index batch : {0, 1, 2, 5})
+    for (const Index stride_b : {Index{0}, k * n}) {
+      const Index width = batch * n;  // matrices of A and of C lie beside each other: their rows are those of one matrix
+      const std::vector<T> a = Case<T>::matrix(m, batch * k, batch * k, 1), b = Case<T>::matrix(batch * k, n, n, 2);
+      const std::vector<T> bias = Case<T>::matrix(1, n, n, 3), before = Case<T>::matrix(m, width, width, 4);
+      for (const Isa isa : isas()) {
+        INFO(batch << " matrices on " << name(isa));
+        std::vector<T> one_by_one = before, together = before, serial = before, packed = before;
+        const auto product = [&](std::vector<T>& c, Index first, Index count) {
+          return Gemm<T>{.m = m,
+                         .n = n,
+                         .k = k,
+                         .a = a.data() + first * k,
+                         .lda = batch * k,
+                         .op_a = MatrixOp::none,
+                         .b = b.data() + first * stride_b,
+                         .ldb = n,
+                         .op_b = MatrixOp::none,
+                         .c = c.data() + first * n,
+                         .ldc = width,
+                         .accumulate = true,
+                         .bias = bias.data(),
+                         .batch = count,
+                         .stride_a = k,
+                         .stride_b = stride_b,
+                         .stride_c = n};
+        };
+        for (Index i = 0; i < batch; ++i) cpu_ops::gemm(product(one_by_one, i, 1), isa);
+        cpu_ops::gemm(product(together, 0, batch), isa);
+        gemm_serial(product(serial, 0, batch), isa);
+        CHECK(together == one_by_one);
+        CHECK(serial == one_by_one);
+        if (batch > 0) CHECK(together != before);
+        if (stride_b > 0 || batch == 0) continue;
+        std::vector<T> room(std::size_t(packed_size<T>(k, n, Precision::full, isa)));
+        pack_b(room.data(), k, n, b.data(), n, MatrixOp::none, Precision::full, isa);
+        cpu_ops::gemm(product(packed, 0, batch), PackedB<T>{k, n, room.data(), Precision::full, isa});
+        CHECK(packed == one_by_one);
+      }
+    }
+}
+
 TEMPLATE_TEST_CASE("any number of threads gives the same bits, and one thread alone too", "[cpu][gemm]", float, double) {
   for (const Isa isa : isas())
-    for (const Op op_a : kOps)
-      for (const Op op_b : kOps)
+    for (const MatrixOp op_a : kOps)
+      for (const MatrixOp op_b : kOps)
         for (const auto& [m, n, k] :
              std::vector<std::array<Index, 3>>{{3, 517, 800}, {517, 3, 70}, {130, 200, 900}, {1, 1, 5}}) {
           const Case<TestType> one(m, n, k, op_a, op_b);
@@ -286,8 +334,8 @@ TEMPLATE_TEST_CASE("any number of threads gives the same bits, and one thread al
 
 TEMPLATE_TEST_CASE("a row's result does not depend on the rows beside it", "[cpu][gemm]", float, double) {
   for (const Isa isa : isas())
-    for (const Op op_b : kOps) {
-      const Case<TestType> all(203, 45, 801, Op::none, op_b);
+    for (const MatrixOp op_b : kOps) {
+      const Case<TestType> all(203, 45, 801, MatrixOp::none, op_b);
       std::vector<TestType> whole = all.c;
       const auto scaled = [&](std::vector<TestType>& to) {
         Gemm<TestType> g = all.gemm(to);
@@ -316,11 +364,11 @@ TEMPLATE_TEST_CASE("a row's result does not depend on the rows beside it", "[cpu
 TEMPLATE_TEST_CASE("NaN and infinity reach the elements that they belong to, and no others", "[cpu][gemm]", float, double) {
   using T = TestType;
   for (const Isa isa : isas())
-    for (const Op op_a : kOps)
-      for (const Op op_b : kOps) {
+    for (const MatrixOp op_a : kOps)
+      for (const MatrixOp op_b : kOps) {
         Case<T> c(17, 35, 20, op_a, op_b);
-        c.a[std::size_t(op_a == Op::none ? 4 * c.lda + 9 : 9 * c.lda + 4)] = std::numeric_limits<T>::quiet_NaN();
-        c.b[std::size_t(op_b == Op::none ? 3 * c.ldb + 33 : 33 * c.ldb + 3)] = std::numeric_limits<T>::infinity();
+        c.a[std::size_t(op_a == MatrixOp::none ? 4 * c.lda + 9 : 9 * c.lda + 4)] = std::numeric_limits<T>::quiet_NaN();
+        c.b[std::size_t(op_b == MatrixOp::none ? 3 * c.ldb + 33 : 33 * c.ldb + 3)] = std::numeric_limits<T>::infinity();
         std::vector<T> result = c.c;
         gemm(c.gemm(result), isa);
         for (Index i = 0; i < c.m; ++i)
@@ -340,8 +388,8 @@ TEMPLATE_TEST_CASE("NaN and infinity reach the elements that they belong to, and
 
 TEMPLATE_TEST_CASE("a matrix packed before gives the same bits", "[cpu][gemm]", float, double) {
   for (const Isa isa : isas())
-    for (const Op op_a : kOps)
-      for (const Op op_b : kOps)
+    for (const MatrixOp op_a : kOps)
+      for (const MatrixOp op_b : kOps)
         for (const auto& [m, n, k] : std::vector<std::array<Index, 3>>{{3, 1601, 70}, {30, 33, 1600}, {1, 1, 1}, {4, 5, 0}}) {
           const Case<TestType> one(m, n, k, op_a, op_b);
           INFO(one.text() << " on " << name(isa));

@@ -86,10 +86,10 @@ void head_scores(const AttentionDims& d, Index rows, T* to, const T* a, const T*
                       .k = d.head_width,
                       .a = a,
                       .lda = stride,
-                      .op_a = Op::none,
+                      .op_a = MatrixOp::none,
                       .b = b,
                       .ldb = stride,
-                      .op_b = Op::transpose,
+                      .op_b = MatrixOp::transpose,
                       .c = to,
                       .ldc = d.time,
                       .alpha = alpha,
@@ -99,10 +99,10 @@ void head_scores(const AttentionDims& d, Index rows, T* to, const T* a, const T*
 /// Rows of a head, one for each row of op(s): to = op(s) b, or to +=. s [rows, T] has scores of some rows; b has all T rows of
 /// the head, or (transposed) those of s.
 template <class T>
-void head_sums(const AttentionDims& d, Index rows, Grad<T> to, const T* s, Op op, const T* b) {
+void head_sums(const AttentionDims& d, Index rows, Grad<T> to, const T* s, MatrixOp op, const T* b) {
   if (!to) return;
   const Index stride = d.heads * d.head_width;
-  const bool turned = op == Op::transpose;
+  const bool turned = op == MatrixOp::transpose;
   gemm_serial(Gemm<T>{.m = turned ? d.time : rows,
                       .n = d.head_width,
                       .k = turned ? rows : d.time,
@@ -111,7 +111,7 @@ void head_sums(const AttentionDims& d, Index rows, Grad<T> to, const T* s, Op op
                       .op_a = op,
                       .b = b,
                       .ldb = stride,
-                      .op_b = Op::none,
+                      .op_b = MatrixOp::none,
                       .c = to.data,
                       .ldc = stride,
                       .accumulate = to.accumulates(),
@@ -135,7 +135,7 @@ void attention_forward(const Exec&, AttentionDims d, T* y, T* logsum, const T* q
         head_scores(d, rows, scores, q + o + first * stride, k + o, factor);
         with_isa<SoftmaxRowsPass>(rows, time, scores, logsum + i * time + first, padding ? padding + b * time : padding,
                                   dropout, static_cast<std::uint64_t>((i * time + first) * time), factors);
-        head_sums(d, rows, Grad<T>{y + o + first * stride, GradMode::overwrite}, scores, Op::none, v + o);
+        head_sums(d, rows, Grad<T>{y + o + first * stride, GradMode::overwrite}, scores, MatrixOp::none, v + o);
       }
     }
   });
@@ -163,9 +163,9 @@ void attention_backward(const Exec&, AttentionDims d, Grad<T> dq, Grad<T> dk, Gr
         with_isa<AttentionBackwardRowsPass>(rows, time, scores, dscores, logsum + i * time + first, dy + from, y + from, stride,
                                             width, padding ? padding + b * time : padding, dropout,
                                             static_cast<std::uint64_t>((i * time + first) * time), factor, factors);
-        head_sums(d, rows, own_dv, scores, Op::transpose, dy + from);
-        head_sums(d, rows, advanced(dq, from), dscores, Op::none, k + o);
-        head_sums(d, rows, own_dk, dscores, Op::transpose, q + from);
+        head_sums(d, rows, own_dv, scores, MatrixOp::transpose, dy + from);
+        head_sums(d, rows, advanced(dq, from), dscores, MatrixOp::none, k + o);
+        head_sums(d, rows, own_dk, dscores, MatrixOp::transpose, q + from);
         for (Grad<T>* g : {&own_dv, &own_dk})
           if (*g) g->mode = GradMode::accumulate;  // further queries
       }

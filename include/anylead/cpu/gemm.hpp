@@ -10,6 +10,8 @@
 // What is packed is made of cells: numbers as they are, or (Precision::bf16) pairs of neighbours along k rounded to bfloat16,
 // which AVX-512 multiplies and adds in one instruction, twice as many factors at a time; both matrices are then copied.
 //
+// Rows of A and B may overlap each other (a leading dimension below the row's length: windows of a signal).
+//
 // Element (i, j) is a sum over k in an order that depends on K alone. It is the same, to the last bit, for any number of
 // threads and whatever other rows or columns there are: equal rows of A give equal rows of C.
 #pragma once
@@ -19,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include <anylead/core/gemm.hpp>
 #include <anylead/core/isa.hpp>
 #include <anylead/core/parallel.hpp>
 #include <anylead/cpu/gemm_pack.hpp>
@@ -27,28 +30,6 @@
 #include <anylead/cpu/simd.hpp>
 
 namespace anylead::cpu_ops {
-
-enum class Op { none, transpose };
-
-/// C [m, n] = (accumulate ? C : 0) + op(A) (alpha op(B)) + bias, row-major, leading dimensions in elements.
-/// op(A) is [m, k], op(B) [k, n]; bias [n] is added to every row unless null. m, n, k may be 0. C overlaps nothing; rows of A
-/// and B may overlap each other (a leading dimension below the row's length: windows of a signal).
-template <class T>
-struct Gemm {
-  Index m, n, k;
-  const T* a;
-  Index lda;
-  Op op_a;
-  const T* b;
-  Index ldb;
-  Op op_b;
-  T* c;
-  Index ldc;
-  T alpha = 1;
-  bool accumulate = false;
-  const T* bias = nullptr;
-  Precision precision = Precision::full;  ///< of the factors; bf16 for float only
-};
 
 namespace detail {
 
@@ -67,7 +48,7 @@ constexpr bool clashes(Index stride) {
 /// Whether a product copies its rows of A.
 template <class T, class Cell>
 bool copies_a(const Gemm<T>& g) {
-  return kFactors<Cell> == 2 || (clashes<T>(g.lda) && g.op_a == Op::transpose);
+  return kFactors<Cell> == 2 || (clashes<T>(g.lda) && g.op_a == MatrixOp::transpose);
 }
 
 /// Whether a part with m rows and n columns packs its columns of B. Where it does not, B stays in the second cache.
@@ -75,8 +56,8 @@ template <class T, class Cell>
 bool packs_b(const Gemm<T>& g, Index m, Index n, Index cols) {
   constexpr Index few = 640, bytes = Index{384} << 10;
   const Index depth = (g.k + depth_blocks(g.k) - 1) / depth_blocks(g.k);
-  return kFactors<Cell> == 2 || g.op_b == Op::transpose || g.alpha != 1 || n % cols != 0 || m > few || clashes<T>(g.ldb) ||
-         depth * n * static_cast<Index>(sizeof(T)) > bytes;
+  return kFactors<Cell> == 2 || g.op_b == MatrixOp::transpose || g.alpha != 1 || n % cols != 0 || m > few ||
+         clashes<T>(g.ldb) || depth * n * static_cast<Index>(sizeof(T)) > bytes;
 }
 
 /// Columns [col, col + n) and rows [row, row + m) of the product, on the calling thread. col: a multiple of the tile's columns.
@@ -86,7 +67,7 @@ void gemm_part(Isa isa, const Gemm<T>& g, const Cell* ready, Index row, Index m,
   struct BlocksOfA;
   struct BlocksOfB;
   const Index cols = tile_cols<T>(isa), rows = kTileRows;
-  const bool transpose_a = g.op_a == Op::transpose, transpose_b = g.op_b == Op::transpose;
+  const bool transpose_a = g.op_a == MatrixOp::transpose, transpose_b = g.op_b == MatrixOp::transpose;
   const bool copy_a = copies_a<T, Cell>(g), pack_b = !ready && packs_b<T, Cell>(g, m, n, cols);
   const Index depths = depth_blocks(g.k), deepest = cells<Cell>((g.k + depths - 1) / depths);
   const Index all_panels = (m + rows - 1) / rows, heights = (all_panels + kPanels - 1) / kPanels;
@@ -226,30 +207,40 @@ Index packed_size(Index k, Index n, Precision precision = Precision::full, Isa i
 namespace detail {
 
 template <class T, class Cell>
-void pack(Cell* to, Index k, Index n, const T* b, Index ldb, Op op, Isa isa) {
+void pack(Cell* to, Index k, Index n, const T* b, Index ldb, MatrixOp op, Isa isa) {
   const Index cols = tile_cols<T>(isa), padded = (n + cols - 1) / cols * cols, depths = depth_blocks(k);
   for (Index d = 0; d < depths && n > 0 && k > 0; ++d) {
     const Index p = cut(k, depths, d), depth = cut(k, depths, d + 1) - p;
     parallel_for(padded / cols, 4, [&](Index begin, Index end) {
       const Index left = begin * cols, width = std::min(n, end * cols) - left;
-      const T* first = op == Op::transpose ? b + left * ldb + p : b + p * ldb + left;
-      const BlockB<T, Cell> block = {to + left * cells<Cell>(depth), first, ldb, op == Op::transpose, depth, width, T(1)};
+      const T* first = op == MatrixOp::transpose ? b + left * ldb + p : b + p * ldb + left;
+      const BlockB<T, Cell> block = {to + left * cells<Cell>(depth), first, ldb, op == MatrixOp::transpose, depth, width, T(1)};
       with_isa<PackB>(isa, &block);
     });
     to += cells<Cell>(depth) * padded;
   }
 }
 
+/// Matrix i of a batch.
+template <class T>
+Gemm<T> matrix(Gemm<T> g, Index i) {
+  if (i > 0) g.a += i * g.stride_a, g.b += i * g.stride_b, g.c += i * g.stride_c;
+  return g;
+}
+
 /// The product on all threads. Which thread computes an element has no influence on it.
 template <class T, class Cell>
-void gemm_parallel(const Gemm<T>& g, const Cell* ready, Isa isa) {
-  if (g.m <= 0 || g.n <= 0) return;
+void gemm_parallel(const Gemm<T>& all, const Cell* ready, Isa isa) {
+  if (all.m <= 0 || all.n <= 0 || all.batch <= 0) return;
   const Index rows = kTileRows, cols = tile_cols<T>(isa);
-  const Index row_panels = (g.m + rows - 1) / rows, col_panels = (g.n + cols - 1) / cols;
-  const Grid grid = best_grid(row_panels, rows, col_panels, threads(), part_costs<T, Cell>(g, ready, threads(), cols));
-  parallel_for(grid.down * grid.across, 1, [&](Index begin, Index end) {
-    for (Index part = begin; part < end; ++part) {
-      const Index r = part % grid.down, c = part / grid.down;
+  const Index row_panels = (all.m + rows - 1) / rows, col_panels = (all.n + cols - 1) / cols;
+  const Index of_a_matrix = (threads() + all.batch - 1) / all.batch;  // threads
+  const Grid grid = best_grid(row_panels, rows, col_panels, of_a_matrix, part_costs<T, Cell>(all, ready, of_a_matrix, cols));
+  const Index parts = grid.down * grid.across;
+  parallel_for(all.batch * parts, 1, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      const Gemm<T> g = matrix(all, i / parts);
+      const Index part = i % parts, r = part % grid.down, c = part / grid.down;
       const Index top = cut(g.m, grid.down, r), bottom = cut(g.m, grid.down, r + 1);
       const Index left = cut(col_panels, grid.across, c) * cols;
       const Index right = std::min(g.n, cut(col_panels, grid.across, c + 1) * cols);
@@ -270,7 +261,7 @@ void with_cells(Precision precision, Isa isa, F&& f) {
 
 /// to [packed_size] = op(B) [k, n], packed on all threads.
 template <class T>
-void pack_b(T* to, Index k, Index n, const T* b, Index ldb, Op op, Precision precision = Precision::full,
+void pack_b(T* to, Index k, Index n, const T* b, Index ldb, MatrixOp op, Precision precision = Precision::full,
             Isa isa = current_isa()) {
   detail::with_cells<T>(precision, isa, [&]<class Cell>(Isa chosen, const Cell*) {
     detail::pack(reinterpret_cast<Cell*>(to), k, n, b, ldb, op, chosen);
@@ -281,8 +272,9 @@ void pack_b(T* to, Index k, Index n, const T* b, Index ldb, Op op, Precision pre
 template <class T>
 void gemm_serial(const Gemm<T>& g, Isa isa = current_isa()) {
   if (g.m <= 0 || g.n <= 0) return;
-  detail::with_cells<T>(g.precision, isa,
-                        [&]<class Cell>(Isa chosen, const Cell* none) { detail::gemm_part(chosen, g, none, 0, g.m, 0, g.n); });
+  detail::with_cells<T>(g.precision, isa, [&]<class Cell>(Isa chosen, const Cell* none) {
+    for (Index i = 0; i < g.batch; ++i) detail::gemm_part(chosen, detail::matrix(g, i), none, 0, g.m, 0, g.n);
+  });
 }
 
 /// The product on all threads.
@@ -291,8 +283,8 @@ void gemm(const Gemm<T>& g, Isa isa = current_isa()) {
   detail::with_cells<T>(g.precision, isa, [&](Isa chosen, const auto* none) { detail::gemm_parallel(g, none, chosen); });
 }
 
-/// The product on all threads with a matrix packed before, [g.k, g.n]; g.b, g.ldb, g.op_b, g.alpha and g.precision are not
-/// read. The same bits.
+/// The product on all threads with a matrix packed before, [g.k, g.n], for the whole batch; g.b, g.ldb, g.op_b, g.stride_b,
+/// g.alpha and g.precision are not read. The same bits.
 template <class T>
 void gemm(const Gemm<T>& g, const PackedB<T>& b) {
   detail::with_cells<T>(b.precision, b.isa, [&]<class Cell>(Isa isa, const Cell*) {

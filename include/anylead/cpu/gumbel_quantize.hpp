@@ -145,10 +145,10 @@ void gumbel_quantize_backward(const Exec&, QuantizeDims d, bool shared, Grad<T> 
                             .k = d.width,
                             .a = dy + begin * y_width + g * d.width,
                             .lda = y_width,
-                            .op_a = Op::none,
+                            .op_a = MatrixOp::none,
                             .b = vars + (shared ? 0 : g * d.entries * d.width),
                             .ldb = d.width,
-                            .op_b = Op::transpose,
+                            .op_b = MatrixOp::transpose,
                             .c = scores,
                             .ldc = d.entries});
       for (Index r = begin; r < end; ++r) {

@@ -15,24 +15,6 @@ void column_sums(Index rows, Index cols, Grad<T> sums, const T* x) {
   });
 }
 
-/// y = x weight^T + bias as a product; weight may be null where it comes packed.
-template <class T>
-Gemm<T> linear_product(LinearDims d, T* y, const T* x, const T* weight, const T* bias) {
-  return {.m = d.rows,
-          .n = d.out,
-          .k = d.in,
-          .a = x,
-          .lda = d.in,
-          .op_a = Op::none,
-          .b = weight,
-          .ldb = d.in,
-          .op_b = Op::transpose,
-          .c = y,
-          .ldc = d.out,
-          .bias = bias,
-          .precision = d.precision};
-}
-
 template <class T>
 void linear_forward(const Exec&, LinearDims d, T* y, const T* x, const T* weight, const T* bias) {
   gemm(linear_product(d, y, x, weight, bias));
@@ -45,7 +27,7 @@ Index linear_prepared_size(const Exec&, LinearDims d) {
 
 template <class T>
 void linear_prepare(const Exec&, LinearDims d, T* prepared, const T* weight) {
-  pack_b(prepared, d.in, d.out, weight, d.in, Op::transpose, d.precision);
+  pack_b(prepared, d.in, d.out, weight, d.in, MatrixOp::transpose, d.precision);
 }
 
 template <class T>
@@ -57,34 +39,8 @@ void linear_prepared_forward(const Exec&, LinearDims d, T* y, const T* x, const 
 template <class T>
 void linear_backward(const Exec&, LinearDims d, Grad<T> dx, Grad<T> dweight, Grad<T> dbias, const T* dy, const T* x,
                      const T* weight) {
-  if (dx)
-    gemm(Gemm<T>{.m = d.rows,
-                 .n = d.in,
-                 .k = d.out,
-                 .a = dy,
-                 .lda = d.out,
-                 .op_a = Op::none,
-                 .b = weight,
-                 .ldb = d.in,
-                 .op_b = Op::none,
-                 .c = dx.data,
-                 .ldc = d.in,
-                 .accumulate = dx.accumulates(),
-                 .precision = d.precision});
-  if (dweight)
-    gemm(Gemm<T>{.m = d.out,
-                 .n = d.in,
-                 .k = d.rows,
-                 .a = dy,
-                 .lda = d.out,
-                 .op_a = Op::transpose,
-                 .b = x,
-                 .ldb = d.in,
-                 .op_b = Op::none,
-                 .c = dweight.data,
-                 .ldc = d.in,
-                 .accumulate = dweight.accumulates(),
-                 .precision = d.precision});
+  if (dx) gemm(linear_input_gradient(d, dx, dy, weight));
+  if (dweight) gemm(linear_weight_gradient(d, dweight, dy, x));
   column_sums(d.rows, d.out, dbias, dy);
 }
 

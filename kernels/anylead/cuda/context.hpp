@@ -50,7 +50,7 @@ struct GemmPlan {
 struct GemmKey {
   bool is_double;
   Precision precision;
-  Op op_a, op_b;
+  MatrixOp op_a, op_b;
   bool bias;
   Index m, n, k, lda, ldb, ldc, batch, stride_a, stride_b, stride_c;
   std::size_t align_a, align_b, align_c;

@@ -58,9 +58,9 @@ GemmPlan make_plan(cublasLtHandle_t blas, const GemmKey& key, const void* addres
   check(cublasLtMatmulDescCreate(&product, compute_type(key), key.is_double ? CUDA_R_64F : CUDA_R_32F),
         "cublasLtMatmulDescCreate");
   plan.product.reset(product);
-  set(product, CUBLASLT_MATMUL_DESC_TRANSA, key.op_b == Op::none ? CUBLAS_OP_N : CUBLAS_OP_T);
-  set(product, CUBLASLT_MATMUL_DESC_TRANSB, key.op_a == Op::none ? CUBLAS_OP_N : CUBLAS_OP_T);
-  const bool turn_a = key.op_a == Op::transpose, turn_b = key.op_b == Op::transpose;
+  set(product, CUBLASLT_MATMUL_DESC_TRANSA, key.op_b == MatrixOp::none ? CUBLAS_OP_N : CUBLAS_OP_T);
+  set(product, CUBLASLT_MATMUL_DESC_TRANSB, key.op_a == MatrixOp::none ? CUBLAS_OP_N : CUBLAS_OP_T);
+  const bool turn_a = key.op_a == MatrixOp::transpose, turn_b = key.op_b == MatrixOp::transpose;
   plan.a = layout(key, turn_a ? key.k : key.m, turn_a ? key.m : key.k, key.lda, key.stride_a);
   plan.b = layout(key, turn_b ? key.n : key.k, turn_b ? key.k : key.n, key.ldb, key.stride_b);
   plan.c = layout(key, key.m, key.n, key.ldc, key.stride_c);
@@ -142,9 +142,9 @@ void gemm(const Exec& exec, const Gemm<T>& g) {
     add_rows(exec, g);
     accumulate = true;
   }
-  const cublasStatus_t status =
-      cublasLtMatmul(own.blas, plan.product.get(), &one, g.b, plan.b.get(), g.a, plan.a.get(), accumulate ? &one : &zero, g.c,
-                     plan.c.get(), g.c, plan.c.get(), &plan.algorithm, own.blas_workspace, kBlasWorkspace, stream_of(exec));
+  const cublasStatus_t status = cublasLtMatmul(own.blas, plan.product.get(), &g.alpha, g.b, plan.b.get(), g.a, plan.a.get(),
+                                               accumulate ? &one : &zero, g.c, plan.c.get(), g.c, plan.c.get(), &plan.algorithm,
+                                               own.blas_workspace, kBlasWorkspace, stream_of(exec));
   if (status != CUBLAS_STATUS_SUCCESS) check(status, describe(g));
   if (waits_for_kernels())
     if (const cudaError_t failed = cudaStreamSynchronize(stream_of(exec))) check(failed, describe(g));

@@ -31,52 +31,14 @@ void add_rows(const Exec& exec, const Gemm<T>& g) {
 
 template <Real T>
 void linear_forward(const Exec& exec, LinearDims d, T* y, const T* x, const T* weight, const T* bias) {
-  gemm(exec, Gemm<T>{.m = d.rows,
-                     .n = d.out,
-                     .k = d.in,
-                     .a = x,
-                     .lda = d.in,
-                     .op_a = Op::none,
-                     .b = weight,
-                     .ldb = d.in,
-                     .op_b = Op::transpose,
-                     .c = y,
-                     .ldc = d.out,
-                     .bias = bias,
-                     .precision = d.precision});
+  gemm(exec, linear_product(d, y, x, weight, bias));
 }
 
 template <Real T>
 void linear_backward(const Exec& exec, LinearDims d, Grad<T> dx, Grad<T> dweight, Grad<T> dbias, const T* dy, const T* x,
                      const T* weight) {
-  if (dx)
-    gemm(exec, Gemm<T>{.m = d.rows,
-                       .n = d.in,
-                       .k = d.out,
-                       .a = dy,
-                       .lda = d.out,
-                       .op_a = Op::none,
-                       .b = weight,
-                       .ldb = d.in,
-                       .op_b = Op::none,
-                       .c = dx.data,
-                       .ldc = d.in,
-                       .accumulate = dx.accumulates(),
-                       .precision = d.precision});
-  if (dweight)
-    gemm(exec, Gemm<T>{.m = d.out,
-                       .n = d.in,
-                       .k = d.rows,
-                       .a = dy,
-                       .lda = d.out,
-                       .op_a = Op::transpose,
-                       .b = x,
-                       .ldb = d.in,
-                       .op_b = Op::none,
-                       .c = dweight.data,
-                       .ldc = d.in,
-                       .accumulate = dweight.accumulates(),
-                       .precision = d.precision});
+  if (dx) gemm(exec, linear_input_gradient(d, dx, dy, weight));
+  if (dweight) gemm(exec, linear_weight_gradient(d, dweight, dy, x));
   column_sums(exec, {d.rows, d.out}, dbias, Plain<T>{dy, d.out});
 }
 
