@@ -17,7 +17,6 @@
 #pragma once
 
 #include <cmath>
-#include <cstdint>
 
 #include <anylead/core/scalar_math.hpp>
 #include <anylead/cuda/first_block.cuh>
@@ -64,15 +63,10 @@ __global__ __launch_bounds__(kMomentThreads) void first_block_moments_kernel(Con
       const Index from = lead * x.lead_step + ((begin + first + row) * d.stride + tap) * x.time_step;
       tile[row][column] = kept >> lead & 1 ? double(sum_t<T>(x.x[from])) - origin[column] : 0.;
     };
-    if (x.time_step == 1)  // a warp for a lead, from sector to sector: recordings may begin within one
-      for (int lead = threadIdx.y; lead < leads; lead += kMomentDepth) {
-        constexpr int kSector = 32 / sizeof(T);
-        const auto address = reinterpret_cast<std::uintptr_t>(x.x + lead * x.lead_step + (begin + first) * d.stride);
-        const int before = static_cast<int>(address / sizeof(T) % kSector);
-        for (int from = -before; from < rows * length; from += kMomentLanes)
-          if (const int i = from + static_cast<int>(threadIdx.x); i >= 0 && i < rows * length)
-            fill(i / length, lead, i % length);
-      }
+    if (x.time_step == 1)  // a warp for a lead: recordings may begin within a sector
+      for (int lead = threadIdx.y; lead < leads; lead += kMomentDepth)
+        for_sectors<32>(threadIdx.x, x.x + lead * x.lead_step + (begin + first) * d.stride, rows * length,
+                        [&](int i) { fill(i / length, lead, i % length); });
     else
       for (int i = thread; i < rows * terms; i += kMomentThreads) fill(i / terms, i % leads, i % terms / leads);
     for (int r = thread; r < rows; r += kMomentThreads) tile[r][terms] = 1;
