@@ -105,8 +105,8 @@ inline Grid turn_grid(const Conv1dDims& d, const TurnSizes& sizes) {
 
 /// packed [K, L, C/G] = weight [K, C/G, L]
 template <class T>
-__global__ __launch_bounds__(kTurnThreads) void pack_taps_kernel(Conv1dDims d, TurnSizes sizes, T* packed,
-                                                                 const sum_t<T>* weight) {
+__global__ __launch_bounds__(kTurnThreads, 8) void pack_taps_kernel(Conv1dDims d, TurnSizes sizes, T* packed,
+                                                                    const sum_t<T>* weight) {
   __shared__ sum_t<T> turned[TurnTile::kShared];
   const TurnTile tile(d, sizes);
   tile.for_weights([&](Index from, int at) { turned[at] = weight[from]; });
