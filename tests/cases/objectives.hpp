@@ -82,11 +82,12 @@ inline OpCase gumbel_quantize_backward(QuantizeDims d, bool shared, bool noise, 
   });
 }
 
-/// Negatives from all candidates, some equal to the row's own target: by code (codes), or as vectors. Row 0 of the context is
-/// 0.
-inline OpCase sampled_contrastive(ContrastDims d, Index code_groups, bool backward) {
+/// Negatives from the row's own segment of so many candidates, some equal to the row's own target: by code (codes), or as
+/// vectors. Row 0 of the context is 0.
+inline OpCase sampled_contrastive(ContrastDims d, Index segment, Index code_groups, bool backward) {
   OpCase c(backward ? "sampled_contrastive_backward" : "sampled_contrastive_forward",
-           str("R=", d.rows, " candidates=", d.candidates, " D=", d.width, " N=", d.negatives, code_groups ? " codes" : ""));
+           str("R=", d.rows, " candidates=", d.candidates, " D=", d.width, " N=", d.negatives, " of ", segment,
+               code_groups ? " codes" : ""));
   constexpr double temperature = 0.125, eps = 0x1p-26;
   c.normal("context", d.rows * d.width, 0.2).normal("target", d.candidates * d.width, 0.2);
   for (Index i = 0; i < d.width && d.rows > 2; ++i) c.values("context")[i] = 0;
@@ -94,8 +95,11 @@ inline OpCase sampled_contrastive(ContrastDims d, Index code_groups, bool backwa
     std::copy_n(c.values("target") + (r - 2) * d.width, d.width, c.values("target") + r * d.width);
   std::vector<Index32> negatives(static_cast<std::size_t>(d.rows * d.negatives)),
       codes(static_cast<std::size_t>(d.candidates * code_groups));
-  for (std::size_t i = 0; i < negatives.size(); ++i)
-    negatives[i] = static_cast<Index32>(c.stream("negatives").below(i, static_cast<std::uint32_t>(d.candidates)));
+  for (std::size_t i = 0; i < negatives.size(); ++i) {
+    const Index first = static_cast<Index>(i) / d.negatives / segment * segment, left = d.candidates - first;
+    negatives[i] = static_cast<Index32>(
+        first + c.stream("negatives").below(i, static_cast<std::uint32_t>(left < segment ? left : segment)));
+  }
   for (std::size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<Index32>(c.stream("codes").below(i, 2));
   c.indices("negatives", negatives);
   if (code_groups && !backward) c.indices("codes", codes);
@@ -164,8 +168,13 @@ inline std::vector<OpCase> objectives() {
     for (const bool non_zero : {true, false})
       for (const bool padded : {true, false})
         for (const bool backward : {false, true}) all.push_back(mean_pool(d, non_zero, padded, backward));
-  for (const QuantizeDims d :
-       {QuantizeDims{0, 2, 3, 4}, {1, 1, 1, 1}, {5, 2, 15, 3}, {33, 2, 17, 16}, {70, 3, 33, 5}, {40, 1, 320, 8}})
+  for (const QuantizeDims d : {QuantizeDims{0, 2, 3, 4},
+                               {1, 1, 1, 1},
+                               {5, 2, 15, 3},
+                               {33, 2, 17, 16},
+                               {70, 3, 33, 5},
+                               {40, 1, 320, 8},
+                               {3, 2, 331, 2}})
     for (const bool shared : {false, true})
       for (const bool noise : {true, false}) {
         all.push_back(gumbel_quantize_forward(d, shared, noise));
@@ -184,7 +193,10 @@ inline std::vector<OpCase> objectives() {
                                {9, 300, 300, 40},
                                {67, 401, 20, 9}})
     for (const Index code_groups : {0, 2})
-      for (const bool backward : {false, true}) all.push_back(sampled_contrastive(d, code_groups, backward));
+      for (const bool backward : {false, true})
+        all.push_back(sampled_contrastive(d, std::max<Index>(d.candidates, 1), code_groups, backward));
+  for (const Index segment : {1, 10, 31, 55, 73, 97, 140})
+    all.push_back(sampled_contrastive({163, 170, 9, 20}, segment, 0, true));
   for (const PairDims d :
        {PairDims{0, 4, 0, 0}, {1, 3, 1, 0}, {2, 1, 1, 1}, {5, 17, 3, 2}, {8, 33, 4, 4}, {63, 65, 32, 31}, {401, 300, 201, 200}})
     for (const Index patients : {0, 1, 3}) {

@@ -255,6 +255,8 @@ inline std::vector<OpCase> lead_blocks() {
       for (const double kept : {0., 0.5, 1.})
         for (const bool backward : {false, true})
           all.push_back(lead_conv1d_norm_gelu(d, norm, d.batch % 2 == 0, kept, backward));
+  // enough for blocks with several tiles of a segment
+  all.push_back(lead_conv1d_norm_gelu({265, 129, 1, 1, 1, 1, 0, 1}, BlockNorm::group, true, 0.5, false));
   return all;
 }
 

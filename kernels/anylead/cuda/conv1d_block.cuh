@@ -84,6 +84,7 @@ __global__ __launch_bounds__(kBlockLanes* kForwardDepth) void block_group_forwar
 template <class T, class A>
 __global__ __launch_bounds__(kBlockLanes* kBackwardDepth) void block_group_backward_kernel(Conv1dDims d, T* dz, A* partial,
                                                                                            const T* dy, NormedFrames<T> in) {
+  constexpr int kTogether = sizeof(A) == 4 ? 2 : 1;  // frames of a thread at a time: registers
   __shared__ A part[2][kBackwardDepth][kBlockLanes];
   const Index k = Index{blockIdx.x} * kBlockLanes + threadIdx.x, b = blockIdx.y, time = d.out_time();
   const bool used = k < d.out;
@@ -91,7 +92,7 @@ __global__ __launch_bounds__(kBlockLanes* kBackwardDepth) void block_group_backw
   const A w = used ? in.weight[k] : A(0), add = used ? in.bias[k] : A(0);
   A sum_u = 0, sum_un = 0;
   if (used) {
-#pragma unroll 2
+#pragma unroll(kTogether)
     for (Index t = threadIdx.y; t < time; t += kBackwardDepth) {
       const Index i = (b * time + t) * d.out + k;
       const A n = (A(in.z[i]) - m) * s, u = A(dy[i]) * gelu_slope(n * w + add);
@@ -115,7 +116,7 @@ __global__ __launch_bounds__(kBlockLanes* kBackwardDepth) void block_group_backw
     partial[(b * 2 + 1) * d.out + k] = sum_u;
   }
   const A mean_g = sum_u / static_cast<A>(time), mean_gn = sum_un / static_cast<A>(time);
-#pragma unroll 4
+#pragma unroll(2 * kTogether)
   for (Index t = threadIdx.y; t < time; t += kBackwardDepth) {
     const Index i = (b * time + t) * d.out + k;
     dz[i] = T((A(dz[i]) - mean_g - (A(in.z[i]) - m) * s * mean_gn) * w * s);

@@ -8,12 +8,12 @@
 // Computed in double: neighbouring samples and leads are alike, and the variance of their differences is far smaller than the
 // terms that it is the sum of. Sums are those of differences from the segment's first row.
 //
-// Mapping: a block has 256 frames of a segment, 64 at a time; thread (i, j) has columns i, i + 8, .. of X times column j, of
-// the triangle. Then a block has 32 channels of a segment, eight threads each. Shared memory 17 KB. What follows is the
+// Mapping: a block has 256 frames of a segment, 128 at a time; thread (i, j) has columns i, i + 8, .. of X times column j, of
+// the triangle. Then a block has 32 channels of a segment, eight threads each. Shared memory 34 KB. What follows is the
 // product, which normalises and activates its results (conv1d_kernels.cuh).
 //
 // Traffic of the block, 24 segments, 12 leads of 2500 samples, 256 channels, in units of the fewest bytes: memory 1.06, asked
-// for 1.27.
+// for 1.23.
 #pragma once
 
 #include <cmath>
@@ -30,34 +30,45 @@ constexpr int kMomentColumns = kFirstTerms + 1;  // of X, and one of ones
 constexpr int kMomentLanes = 32, kMomentDepth = 8, kMomentThreads = kMomentLanes * kMomentDepth;
 constexpr int kMomentRows = (kMomentColumns + kMomentDepth - 1) / kMomentDepth;  // of a thread
 constexpr int kMomentFrames = 256;                                               // of a block
-constexpr int kMomentTile = 64;                                                  // at a time
+constexpr int kMomentTile = 128;                                                 // at a time
 static_assert(kFirstTerms <= kMomentLanes);
 
 /// Place of (i, j), j <= i, in a triangle.
 __host__ __device__ constexpr int triangle(int i, int j) { return i * (i + 1) / 2 + j; }
+/// Numbers from one triangle of `all` rows in memory to the next: whole sectors.
+__host__ __device__ constexpr int triangle_pitch(int all) { return (triangle(all, 0) + 3) / 4 * 4; }
 
-/// Block (s, b): frames 256 s .. of segment b. moments [B, stretches, triangle of L C + 1]: sums over the frames of products of
-/// two columns of X, differences from the segment's first row; the last column is 1.
+/// Block (s, b): frames 256 s .. of segment b. moments [B, stretches, triangle_pitch of L C + 1]: sums over the frames of
+/// products of two columns of X, differences from the segment's first row; the last column is 1.
 template <class T>
 __global__ __launch_bounds__(kMomentThreads) void first_block_moments_kernel(Conv1dDims d, double* moments, Samples<T> x) {
   __shared__ double tile[kMomentTile][kMomentColumns];
-  const int terms = static_cast<int>(d.taps * d.in), all = terms + 1, thread = threadIdx.y * kMomentLanes + threadIdx.x;
+  __shared__ double origin[kFirstTerms];
+  const int leads = static_cast<int>(d.in), length = static_cast<int>(d.taps), terms = leads * length, all = terms + 1,
+            thread = threadIdx.y * kMomentLanes + threadIdx.x;
   const Index time = d.out_time(), begin = Index{blockIdx.x} * kMomentFrames, b = blockIdx.y;
   const int frames = static_cast<int>(time - begin < kMomentFrames ? time - begin : kMomentFrames);
   const unsigned kept = kept_leads(d, x.keep, b);
   x.x += b * d.time * d.in;
+  if (thread < terms) {
+    const int lead = thread / length, tap = thread % length;
+    if (kept >> lead & 1) origin[thread] = double(sum_t<T>(x.x[lead * x.lead_step + tap * x.time_step]));
+  }
   double sum[kMomentRows] = {};
   for (int first = 0; first < frames; first += kMomentTile) {
     const int rows = frames - first < kMomentTile ? frames - first : kMomentTile;
-    __syncthreads();  // the rows before have been used
-    for (int i = thread; i < rows * terms; i += kMomentThreads) {
-      const SamplePlace of(d, x, i, rows);
-      const T* const origin = x.x + of.lead * x.lead_step + of.tap * x.time_step;
-      tile[of.row][of.lead * d.taps + of.tap] =
-          kept >> of.lead & 1
-              ? double(sum_t<T>(origin[(begin + first + of.row) * d.stride * x.time_step])) - double(sum_t<T>(*origin))
-              : 0.;
-    }
+    __syncthreads();  // the rows before have been used, and the first one is here
+    const auto fill = [&](int row, int lead, int tap) {
+      const int column = lead * length + tap;
+      const Index from = lead * x.lead_step + ((begin + first + row) * d.stride + tap) * x.time_step;
+      tile[row][column] = kept >> lead & 1 ? double(sum_t<T>(x.x[from])) - origin[column] : 0.;
+    };
+    if (x.time_step == 1)  // a warp for a lead: recordings may begin within a sector
+      for (int lead = threadIdx.y; lead < leads; lead += kMomentDepth)
+        for_sectors<32>(threadIdx.x, x.x + lead * x.lead_step + (begin + first) * d.stride, rows * length,
+                        [&](int i) { fill(i / length, lead, i % length); });
+    else
+      for (int i = thread; i < rows * terms; i += kMomentThreads) fill(i / terms, i % leads, i % terms / leads);
     for (int r = thread; r < rows; r += kMomentThreads) tile[r][terms] = 1;
     __syncthreads();
     const int j = threadIdx.x;
@@ -70,7 +81,7 @@ __global__ __launch_bounds__(kMomentThreads) void first_block_moments_kernel(Con
         if (const int i = threadIdx.y + kMomentDepth * q; i < all && i >= j) sum[q] += tile[r][i] * v;
     }
   }
-  moments += (b * gridDim.x + blockIdx.x) * triangle(all, 0);
+  moments += (b * gridDim.x + blockIdx.x) * triangle_pitch(all);
 #pragma unroll
   for (int q = 0; q < kMomentRows; ++q)
     if (const int i = threadIdx.y + kMomentDepth * q, j = threadIdx.x; i < all && j < terms && j <= i)
@@ -90,10 +101,11 @@ __global__ __launch_bounds__(kMomentThreads, 4) void first_block_statistics_kern
             thread = threadIdx.y * kMomentLanes + threadIdx.x;
   const Index b = blockIdx.y, first = Index{blockIdx.x} * kMomentLanes, k = first + threadIdx.x;
   const int channels = static_cast<int>(d.out - first < kMomentLanes ? d.out - first : kMomentLanes);
-  moments += b * stretches * (pairs + 1);
+  const int pitch = triangle_pitch(terms + 1);
+  moments += b * stretches * pitch;
   for (int i = thread; i < pairs; i += kMomentThreads) {
     double sum = 0;
-    for (int s = 0; s < stretches; ++s) sum += moments[s * (pairs + 1) + i];
+    for (int s = 0; s < stretches; ++s) sum += moments[s * pitch + i];
     about[i] = sum;
   }
   const int length = static_cast<int>(d.taps);
@@ -136,7 +148,7 @@ void first_block_statistics(const Exec& exec, const Conv1dDims& d, A* mean, A* r
                             const A* bias, A eps) {
   const Index time = d.out_time(), stretches = pieces(time, kMomentFrames);
   if (d.batch * time * d.out == 0) return;
-  const WorkspaceOf<double> moments(exec, d.batch * stretches * triangle(static_cast<int>(d.taps * d.in) + 1, 0));
+  const WorkspaceOf<double> moments(exec, d.batch * stretches * triangle_pitch(static_cast<int>(d.taps * d.in) + 1));
   launch(exec, "first_block_moments", first_block_moments_kernel<T>,
          {.x = stretches, .y = d.batch, .threads = kMomentLanes, .rows = kMomentDepth}, d, moments.data(), x);
   launch(exec, "first_block_statistics", first_block_statistics_kernel<T>,

@@ -36,25 +36,6 @@ Samples<T> frame_samples(const Conv1dDims& d, const T* x) {
   return {x, nullptr, 1, d.in};
 }
 
-/// Element i of `rows` rows of X as neighbouring threads fetch them: samples side by side in memory.
-struct SamplePlace {
-  int row, lead, tap;
-
-  template <class T>
-  __device__ SamplePlace(const Conv1dDims& d, const Samples<T>& x, int i, int rows) {
-    const int leads = static_cast<int>(d.in), length = static_cast<int>(d.taps), terms = leads * length;
-    if (x.time_step == 1) {
-      lead = i / (rows * length);
-      row = i / length % rows;
-      tap = i % length;
-    } else {
-      row = i / terms;
-      tap = i % terms / leads;
-      lead = i % leads;
-    }
-  }
-};
-
 /// Sums that a block leaves for each channel: U and N by terms, then kSlopeSums.
 template <int kTerms>
 constexpr int kFirstSums = 2 * kTerms + kSlopeSums;

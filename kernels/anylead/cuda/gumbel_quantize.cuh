@@ -6,14 +6,14 @@
 //   q = softmax(logits), slope = d perplexity / d usage;  dvars[v] = sum of dy over the rows that chose v
 //
 // Forward: a block has 32 rows. A warp goes once through the logits of a row and group, for the largest, the sum and both
-// choices; then the threads go down the columns of the same rows, which the cache still holds, for the block's part of usage;
-// the parts are added up by column sums. 32 G (2 sizeof(T) + 4) bytes of shared memory.
+// choices, and leaves them in shared memory if all of the block's fit, 80 KB for 2 groups of 320 in float; then the threads go
+// down the columns of the same rows for the block's part of usage; the parts are added up by column sums.
 // Backward: s is a product of matrices; a warp per row and group has up to 320 logits in registers, which it reads once; of
 // more it reads all but the last 320 again. In bf16 a block computes s for 64 rows and 320 entries at a time, for the sums of
 // each row and, where there are more entries, again for dlogits: s is never in memory. dvars: a warp has an entry and 128
-// columns, and looks for the rows that chose it, in order. Bound: bandwidth. At 2 groups of 320, width 128, forward moves every
-// sector once and requests 1.1 times the fewest bytes; backward 1.0 and 1.2 times (in float the product's result, besides, goes
-// through memory), bf16 1.0 and 1.8.
+// columns, and looks for the rows that chose it, in order. Bound: bandwidth. At 1320 rows, 2 groups of 320, width 128, forward
+// moves 1.05 times and requests 1.2 times the fewest bytes; backward, in float without cuBLASLt's product, 1.3 and 1.6 times,
+// bf16 1.1 and 1.95.
 #pragma once
 
 #include <cmath>
@@ -30,6 +30,7 @@ namespace anylead::cuda_ops {
 namespace {
 
 constexpr int kQuantizeRows = 32, kQuantizeThreads = 256, kQuantizeWarps = kQuantizeThreads / 32;
+constexpr std::size_t kStagedBytes = 80 << 10;  // of a block's logits, at most
 constexpr double kPerplexityEpsilon = 1e-7;
 
 /// The largest of some numbers, and the lowest place that has it. NaN is passed over.
@@ -103,13 +104,28 @@ struct SoftmaxOf {
   int argmax;
 };
 
-/// Block i: rows 32 i ... y [R, G D], codes [R, G]; partial [blocks, 2, G V]: sums of softmax, counts of argmax.
+/// Shared memory for the logits of a block, 0 if there is no room.
+template <class T>
+std::size_t staged_bytes(const QuantizeDims& d) {
+  const auto bytes = static_cast<std::size_t>(kQuantizeRows * d.groups * d.entries) * sizeof(T);
+  return bytes <= kStagedBytes ? bytes : 0;
+}
+
+/// Block i: rows 32 i ... y [R, G D], codes [R, G]; partial [blocks, 2, G V]: sums of softmax, counts of argmax. stages: shared
+/// memory has room for the logits.
 template <class T, class A = sum_t<T>>
-__global__ __launch_bounds__(kQuantizeThreads) void gumbel_quantize_forward_kernel(QuantizeDims d, bool shared, T* y,
-                                                                                   Index32* codes, A* partial, const T* logits,
-                                                                                   const A* noise, const A* vars) {
+__global__ __launch_bounds__(kQuantizeThreads) void gumbel_quantize_forward_kernel(QuantizeDims d, bool shared, bool stages,
+                                                                                   T* y, Index32* codes, A* partial,
+                                                                                   const T* logits, const A* noise,
+                                                                                   const A* vars) {
   extern __shared__ __align__(16) unsigned char memory[];
-  SoftmaxOf<A>* const of = reinterpret_cast<SoftmaxOf<A>*>(memory);  // [32, G]
+  SoftmaxOf<A>* const of = reinterpret_cast<SoftmaxOf<A>*>(memory);       // [32, G]
+  T* const staged = reinterpret_cast<T*>(of + kQuantizeRows * d.groups);  // [32, G V]
+  // what the two groups of a warp's lanes (vector.cuh) store lies in different banks
+  const auto place = [&](Index row, Index column) {
+    const int i = static_cast<int>(row * d.groups * d.entries + column);
+    return i ^ i / 64 % 2 * 16;
+  };
   const Index begin = Index{blockIdx.x} * kQuantizeRows, all = d.groups * d.entries;
   const Index rows = d.rows - begin < kQuantizeRows ? d.rows - begin : kQuantizeRows;
   for (Index i = threadIdx.y; i < rows * d.groups; i += kQuantizeWarps) {
@@ -124,6 +140,7 @@ __global__ __launch_bounds__(kQuantizeThreads) void gumbel_quantize_forward_kern
         if (at.has(w)) {
           plain.take(x.v[w], at.first + 16 * w);
           noisy.take(x.v[w] + n.v[w], at.first + 16 * w);
+          if (stages) staged[place(i / d.groups, g * d.entries + at.first + 16 * w)] = T(x.v[w]);
         }
     });
     exps.over_warp();
@@ -143,7 +160,8 @@ __global__ __launch_bounds__(kQuantizeThreads) void gumbel_quantize_forward_kern
 #pragma unroll 4
     for (Index r = 0; r < rows; ++r) {
       const SoftmaxOf<A> s = of[r * d.groups + g];
-      soft += std::exp(A(logits[(begin + r) * all + c]) - s.shift) * s.inverse;
+      const A x(stages ? staged[place(r, c)] : logits[(begin + r) * all + c]);
+      soft += std::exp(x - s.shift) * s.inverse;
       count += A(s.argmax == c - g * d.entries);
     }
     partial[c] = soft;
@@ -220,7 +238,7 @@ struct QuantizeRow {
   __device__ void visit(Index entry, bool counts, bool delivers, WeightedExps<A>& p, WeightedExps<A>& q, F&& score) const {
     const int lane = tile_thread() % 32;
     const A inverse_tau = A(1) / tau;
-    A x[kHeldEntries], noisy[kHeldEntries], helps[kHeldEntries];
+    A x[kHeldEntries], noisy[kHeldEntries], helps[kHeldEntries], rise[kHeldEntries];
     const auto each = [&](auto&& f) {
 #pragma unroll
       for (int w = 0; w < kHeldEntries; ++w)
@@ -230,6 +248,7 @@ struct QuantizeRow {
       x[w] = A(logits[v]);
       if (noise) noisy[w] = (x[w] + noise[v]) * inverse_tau;
       if (noise) helps[w] = score(v);
+      if (slope) rise[w] = slope[v];
     });
     if (counts) {
       WeightedExps<A> own_p, own_q;
@@ -237,9 +256,9 @@ struct QuantizeRow {
         if (noise) own_p.raise(noisy[w]);
         if (slope) own_q.raise(x[w]);
       });
-      each([&](Index v, int w) {
+      each([&](Index, int w) {
         if (noise) own_p.add(noisy[w], helps[w]);
-        if (slope) own_q.add(x[w], slope[v]);
+        if (slope) own_q.add(x[w], rise[w]);
       });
       own_p.over_warp();
       own_q.over_warp();
@@ -250,7 +269,7 @@ struct QuantizeRow {
     const LogitSlope<A> of(p, q, tau);
     each([&](Index v, int w) {
       const A choice = noise ? of.through_choice(noisy[w], helps[w]) : A(0);
-      deliver(dlogits, v, choice + (slope ? of.through_usage(x[w], slope[v]) : A(0)));
+      deliver(dlogits, v, choice + (slope ? of.through_usage(x[w], rise[w]) : A(0)));
     });
   }
 };
@@ -260,9 +279,8 @@ __device__ inline Index last_visit(Index entries) { return (entries - 1) / kVisi
 
 /// Warp i: row and group i. dlogits [R, G V]; noise and scores [R, G V], slope [G V] may be null: nothing comes from there.
 template <class T, class A = sum_t<T>>
-__global__ __launch_bounds__(32 * kRowsPerBlock,
-                             2) void gumbel_quantize_backward_kernel(QuantizeDims d, Grad<T> dlogits, const T* logits,
-                                                                     const A* noise, const A* scores, const A* slope, A tau) {
+__global__ __launch_bounds__(32 * kRowsPerBlock, sizeof(A) == 4 ? 2 : 1) void gumbel_quantize_backward_kernel(
+    QuantizeDims d, Grad<T> dlogits, const T* logits, const A* noise, const A* scores, const A* slope, A tau) {
   const Index i = own_row(), o = i * d.entries;
   if (i >= d.rows * d.groups) return;
   const QuantizeRow<T> row = {logits + o, scores ? noise + o : nullptr, slope ? slope + i % d.groups * d.entries : nullptr,
@@ -286,6 +304,7 @@ __global__ __launch_bounds__(kTileThreads, 1) void gumbel_quantize_backward_bf16
   extern __shared__ __align__(16) unsigned char memory[];
   float* const scores = reinterpret_cast<float*>(memory);  // [rows, kScoreStride], when the operands have been used
   __shared__ WeightedExps<float> of_p[Tile::kRows], of_q[Tile::kRows];
+  __shared__ float slopes[kVisitedEntries];  // of the entries at hand: all rows need them
   const int warp = tile_thread() / 32, lane = tile_thread() % 32;
   const Index begin = Index{blockIdx.x} * Tile::kRows, g = blockIdx.y, all = d.groups * d.entries;
   const int rows = static_cast<int>(d.rows - begin < Tile::kRows ? d.rows - begin : Tile::kRows);
@@ -301,6 +320,8 @@ __global__ __launch_bounds__(kTileThreads, 1) void gumbel_quantize_backward_bf16
                                  d.width, itself, itself, rows, static_cast<int>(d.entries - entry)});
     __syncthreads();  // scores take the place of the operands
     tile.store(scores);
+    if (slope)
+      for (int v = tile_thread(); v < kVisitedEntries && entry + v < d.entries; v += kTileThreads) slopes[v] = slope[entry + v];
     __syncthreads();
   };
   const auto visit = [&](Index entry, bool counts, bool delivers) {  // a warp for a row
@@ -308,7 +329,7 @@ __global__ __launch_bounds__(kTileThreads, 1) void gumbel_quantize_backward_bf16
       const Index o = (begin + i) * all + g * d.entries;
       const float* const own = scores + i * Tile::kScoreStride - entry;
       WeightedExps<float> p = of_p[i], q = of_q[i];
-      QuantizeRow<bf16>{logits + o, noise + o, slope, tau, advanced(dlogits, o), d.entries}.visit(
+      QuantizeRow<bf16>{logits + o, noise + o, slope ? slopes - entry : nullptr, tau, advanced(dlogits, o), d.entries}.visit(
           entry, counts, delivers, p, q, [&](Index v) { return own[v]; });
       __syncwarp();
       if (counts && lane == 0) {
@@ -366,13 +387,14 @@ template <class T, class A>
 void run_quantize_forward(const Exec& exec, QuantizeDims d, bool shared, T* y, Index32* codes, A* usage, A* perplexity,
                           const T* logits, const A* noise, const A* vars) {
   const Index all = d.groups * d.entries, blocks = pieces(d.rows, kQuantizeRows);
+  const std::size_t staged = staged_bytes<T>(d);
   const WorkspaceOf<A> partial(exec, blocks * 2 * all);
   launch(exec, "gumbel_quantize_forward", gumbel_quantize_forward_kernel<T>,
          {.x = blocks,
           .threads = 32,
           .rows = kQuantizeWarps,
-          .shared = static_cast<std::size_t>(kQuantizeRows * d.groups) * sizeof(SoftmaxOf<A>)},
-         d, shared, y, codes, partial.data(), logits, noise, vars);
+          .shared = static_cast<std::size_t>(kQuantizeRows * d.groups) * sizeof(SoftmaxOf<A>) + staged},
+         d, shared, staged > 0, y, codes, partial.data(), logits, noise, vars);
   column_sums(exec, {blocks, 2 * all}, Grad<A>{usage, GradMode::overwrite}, Plain<A>{partial.data(), 2 * all});
   launch(exec, "quantize_perplexity", quantize_perplexity_kernel<A>, {.x = 2, .threads = kQuantizeThreads}, d, usage,
          perplexity);

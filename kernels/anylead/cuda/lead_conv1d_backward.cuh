@@ -34,6 +34,25 @@ struct FirstBlock {
   const float *weight, *bias, *norm_weight, *norm_bias, *mean, *rstd;
 };
 
+/// Element i of `rows` rows of X as neighbouring threads fetch them: samples side by side in memory.
+struct SamplePlace {
+  int row, lead, tap;
+
+  template <class T>
+  __device__ SamplePlace(const Conv1dDims& d, const Samples<T>& x, int i, int rows) {
+    const int leads = static_cast<int>(d.in), length = static_cast<int>(d.taps), terms = leads * length;
+    if (x.time_step == 1) {
+      lead = i / (rows * length);
+      row = i / length % rows;
+      tap = i % length;
+    } else {
+      row = i / terms;
+      tap = i % terms / leads;
+      lead = i % leads;
+    }
+  }
+};
+
 /// Block (j, s, b): channels 128 j .., frames stretch s .. of segment b. sums [B, stretches, kFirstSums, K]; rows
 /// [B, stretches, kTerms]: sums of X. Column i L + l of X is tap l of the i-th lead that is kept. kKept: z is read.
 template <int kTerms, bool kKept>
@@ -44,7 +63,7 @@ __global__ __launch_bounds__(kFirstThreads, 1) void first_block_sums_kernel(Conv
   constexpr int kTogether = kFirstTogether<kTerms>, kOwn = kTerms * kFirstFrames / kFirstThreads;
   static_assert(kTerms * kFirstFrames % kFirstThreads == 0);
   __shared__ alignas(16) float tile[kFirstFrames][kPitch];
-  __shared__ float weights[kTerms][kFirstLanes];
+  __shared__ float weights[kTerms][kFirstLanes + 1];  // rows arrive as columns
   __shared__ float part[kFirstDepth][kFirstSlice][kFirstLanes];
   __shared__ float origin[kTerms];
   __shared__ int leads[kFirstTerms];
@@ -62,11 +81,16 @@ __global__ __launch_bounds__(kFirstThreads, 1) void first_block_sums_kernel(Conv
   if (thread < kTerms)
     origin[thread] =
         thread < terms && time > 0 ? samples[leads[thread / length] * x.lead_step + thread % length * x.time_step] : 0.f;
-  for (int i = thread; i < kTerms * kFirstLanes; i += kFirstThreads) {
-    const int column = i / kFirstLanes, lane = i % kFirstLanes;
-    weights[column][lane] = column < terms && first_k + lane < d.out
-                                ? in.weight[((first_k + lane) * d.in + leads[column / length]) * length + column % length]
-                                : 0.f;
+  if constexpr (!kKept) {
+    const int all = static_cast<int>(d.in) * length;  // of a row of weights
+    for (int i = thread; i < kFirstLanes * all; i += kFirstThreads) {
+      const int lane = i / all, lead = i % all / length;
+      if (kept >> lead & 1)
+        weights[__popc(kept & ((1u << lead) - 1)) * length + i % length][lane] =
+            first_k + lane < d.out ? in.weight[first_k * all + i] : 0.f;
+    }
+    for (int i = terms * kFirstLanes + thread; i < kTerms * kFirstLanes; i += kFirstThreads)
+      weights[i / kFirstLanes][i % kFirstLanes] = 0;
   }
   __syncthreads();
   float m = used ? in.mean[b * d.out + k] - (!kKept && in.bias ? in.bias[k] : 0.f) : 0.f;

@@ -10,14 +10,15 @@
 // then a warp per row picks its logits. Any other choice of negatives costs more products, but no other code.
 //
 // Backward: a launch for the ranges of picks, eight rows at a time, and one for both gradients, which share all but the side
-// they walk. A block has 64 rows of context (candidates), collects a for them and up to 192 candidates (rows) in shared memory,
-// from logits and picks that come there in whole stretches, and multiplies it by the others' vectors, 256 columns wide. The
-// length of a vector is measured when it arrives. What is picked twice by a row has the same logit both times: it is counted.
-// Every element has one owner, so nothing is added by two blocks.
+// they walk. A block has up to 64 rows of context (candidates), those of one segment if the picks tell where segments end,
+// collects a for them and up to 192 candidates (rows) in shared memory, from logits and picks that come there in whole
+// stretches, and multiplies it by the others' vectors, 256 columns wide. The length of a vector is measured when it arrives.
+// What is picked twice by a row has the same logit both times: it is counted. Every element has one owner, so nothing is added
+// by two blocks.
 //
 // Shared memory, float: 80 kB forward with 100 negatives, 79 kB backward. Bound: compute on the float units (bf16: bandwidth);
-// products are 1.3 to 2 times those of the picks alone. At 55 rows a segment, 100 negatives, width 256, every sector moves once
-// forward and, but for the picks, backward; 1.2 and 2.0 times the fewest bytes are requested.
+// forward's products are 1.3 to 2 times those of the picks alone. At 55 rows a segment, 100 negatives, width 256, every sector
+// moves once forward and, but for the picks, backward; 1.35 and 1.8 (bf16: 1.95) times the fewest bytes are requested.
 #pragma once
 
 #include <cmath>
@@ -193,18 +194,75 @@ __global__ __launch_bounds__(kTileThreads) void contrast_loss_kernel(Index n, T*
   if (threadIdx.x == 0) *loss = T(total);
 }
 
-constexpr int kRangeRows = 8;  // whose picks share a range
+constexpr int kRangeRows = 8;  // of a group
+static_assert(kRangeRows == kTileWarps);
 
-/// Block i: range [i] of the picks of rows 8 i .., their own targets too.
-__global__ __launch_bounds__(kTileThreads) void contrast_ranges_kernel(ContrastDims d, PickRange* ranges,
-                                                                       const Index32* negatives) {
-  const Index begin = Index{blockIdx.x} * kRangeRows, left = d.rows - begin, rows = left < kRangeRows ? left : kRangeRows;
+/// Picks of kRangeRows rows. Bit k of begins, ends: row k picked nothing before it, behind it.
+struct GroupPicks {
   PickRange range;
-  range.take(static_cast<Index32>(begin));
-  range.take(static_cast<Index32>(begin + rows - 1));
-  for (Index i = threadIdx.x; i < rows * d.negatives; i += kTileThreads) range.take(negatives[begin * d.negatives + i]);
-  range.over_block();
-  if (threadIdx.x == 0) ranges[blockIdx.x] = range;
+  unsigned begins, ends;
+};
+
+/// Block i: groups [i] of rows 8 i .., ranges [R] of the picks of each, a warp for a row; their own targets too.
+__global__ __launch_bounds__(kTileThreads) void contrast_ranges_kernel(ContrastDims d, PickRange* ranges, GroupPicks* groups,
+                                                                       const Index32* negatives) {
+  __shared__ PickRange of_row[kRangeRows];
+  const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
+  const Index begin = Index{blockIdx.x} * kRangeRows, r = begin + warp;
+  PickRange range;
+  if (r < d.rows) {
+    range.take(static_cast<Index32>(r));
+    const Index32* const own = negatives + r * d.negatives;
+    for_sectors<32>(lane, own, static_cast<int>(d.negatives), [&](int i) { range.take(own[i]); });
+  }
+  range.over_warp();
+  if (lane == 0) of_row[warp] = range;
+  __syncthreads();
+  if (warp > 0) return;
+  range = lane < kRangeRows ? of_row[lane] : PickRange{};
+  const unsigned begins = __ballot_sync(0xFFFFFFFFu, range.low == begin + lane),
+                 ends = __ballot_sync(0xFFFFFFFFu, range.high == begin + lane);
+  if (lane < kRangeRows && begin + lane < d.rows) ranges[begin + lane] = range;
+  range.over_warp();
+  if (lane == 0) groups[blockIdx.x] = {range, begins, ends};
+}
+
+/// Some rows or candidates; none, where the two are equal.
+struct Stretch {
+  Index begin, end;
+};
+
+/// What block i of those that share `count` rows (candidates) has, at most kRows. It begins at the last row in [i kRows / 2,
+/// (i + 1) kRows / 2) that a segment seems to begin with: which picked nothing before it, and the row before it nothing behind
+/// that. Where there is none, it begins at i kRows / 2, but only if the blocks beside it would be too far apart. By whole
+/// warps.
+template <int kRows>
+__device__ Stretch rows_of_block(ContrastDims d, Index count, const GroupPicks* groups, Index i) {
+  constexpr int kHalf = kRows / 2, kGroups = kHalf / kRangeRows, kPlaces = 5;
+  static_assert(kHalf <= 32 && (kPlaces * kGroups + 1) <= 32);
+  const int lane = tile_thread() % 32;
+  const Index halves = (count + kHalf - 1) / kHalf, first_group = (i - 1) * kGroups - 1, group = first_group + lane;
+  const bool there = lane <= kPlaces * kGroups && group >= 0 && group * kRangeRows < d.rows;
+  const unsigned begins = there ? groups[group].begins : 0, ends = there ? groups[group].ends : 0;
+  Index place[kPlaces];  // in halves i - 1 ..: where the last segment begins, -1 if none does
+#pragma unroll
+  for (int q = 0; q < kPlaces; ++q) {
+    const Index half = i - 1 + q;
+    const int own = q * kGroups + 1 + lane % kHalf / kRangeRows, bit = lane % kRangeRows;
+    const unsigned begun = __shfl_sync(0xFFFFFFFFu, begins, own), ended = __shfl_sync(0xFFFFFFFFu, ends, own - (bit == 0));
+    const bool cut = lane < kHalf && begun >> bit & 1 && ended >> (bit + kRangeRows - 1) % kRangeRows & 1;
+    const unsigned cuts = __ballot_sync(0xFFFFFFFFu, cut);
+    place[q] = half <= 0 ? 0 : half >= halves ? count : cuts ? half * kHalf + 31 - __clz(static_cast<int>(cuts)) : -1;
+  }
+  const auto bound = [&](int q) {  // -1: nothing begins in this half
+    const Index before = place[q - 1], after = place[q + 1], half = i - 1 + q;
+    if (place[q] >= 0) return place[q];
+    const bool close = before >= 0 && after >= 0 && after - before <= kRows;
+    return close || (before < 0 && after < 0 && half % 2 == 1) ? -1 : half * kHalf;
+  };
+  const Index begin = bound(1), end = bound(2);
+  if (begin < 0) return {0, 0};
+  return {begin, end >= 0 ? end : bound(3)};
 }
 
 /// What both gradients are made of.
@@ -215,6 +273,7 @@ struct ContrastSlopes {
   const A *dloss, *logits;
   const Index32* negatives;
   const PickRange* ranges;
+  const GroupPicks* groups;
   A temperature, eps;
 };
 
@@ -262,10 +321,11 @@ __device__ void collect_slopes(ContrastDims d, const ContrastSlopes<T>& of, cons
     if (stages && begin < rows) {
       const int here = rows - begin < kTileWarps ? rows - begin : kTileWarps;
       __syncthreads();  // the rows before have been used
-      for (int i = tile_thread(); i < here * picks; i += kTileThreads)
-        memory.staged_logits()[i] = of.logits[(first + begin) * picks + i];
-      for (int i = tile_thread(); i < here * d.negatives; i += kTileThreads)
-        memory.staged_picks()[i] = of.negatives[(first + begin) * d.negatives + i];
+      const auto stage = [&](auto* to, const auto* from, Index width) {
+        for_sectors<kTileThreads>(tile_thread(), from, here * static_cast<int>(width), [&](int i) { to[i] = from[i]; });
+      };
+      stage(memory.staged_logits(), of.logits + (first + begin) * picks, picks);
+      stage(memory.staged_picks(), of.negatives + (first + begin) * d.negatives, d.negatives);
       __syncthreads();
       logits = memory.staged_logits() + warp * picks;
       negatives = memory.staged_picks() + warp * d.negatives;
@@ -292,9 +352,9 @@ __device__ void collect_slopes(ContrastDims d, const ContrastSlopes<T>& of, cons
   }
 }
 
-/// Rows begin .. + kRows of the gradient of the target (kTarget) or the context, by a block.
+/// Block i of the gradient of the target (kTarget) or the context.
 template <bool kTarget, class T>
-__device__ void contrast_gradient(ContrastDims d, Grad<T> dx, Index begin, const ContrastSlopes<T>& of,
+__device__ void contrast_gradient(ContrastDims d, Grad<T> dx, Index i, const ContrastSlopes<T>& of,
                                   const ContrastMemory<T>& memory) {
   using A = sum_t<T>;
   using Memory = ContrastMemory<T>;
@@ -305,20 +365,20 @@ __device__ void contrast_gradient(ContrastDims d, Grad<T> dx, Index begin, const
   __shared__ A along[Tile::kRows], square[Tile::kRows];  // <g, x>, |x|^2
   const T* const x = kTarget ? of.target : of.context;
   const T* const others = kTarget ? of.context : of.target;
-  const Index count = kTarget ? d.candidates : d.rows, end = begin + Tile::kRows < count ? begin + Tile::kRows : count;
+  const auto [begin, end] = rows_of_block<Tile::kRows>(d, kTarget ? d.candidates : d.rows, of.groups, i);
+  if (begin == end) return;
   const int thread = tile_thread(), warp = thread / 32, lane = thread % 32, rows = static_cast<int>(end - begin);
 
   PickRange window;  // of the others: candidates that were picked, or rows that picked
-  for (Index i = (kTarget ? 0 : begin / kRangeRows) + thread; i * kRangeRows < (kTarget ? d.rows : end); i += kTileThreads) {
-    const PickRange picked = of.ranges[i];
-    if (!kTarget) {
-      window.take(picked.low);
-      window.take(picked.high);
-    } else if (picked.low < end && picked.high >= begin) {
-      const Index last = (i + 1) * kRangeRows < d.rows ? (i + 1) * kRangeRows : d.rows;
-      window.take(static_cast<Index32>(i * kRangeRows));
-      window.take(static_cast<Index32>(last - 1));
-    }
+  if constexpr (kTarget) {
+    for (Index i = thread; i * kRangeRows < d.rows; i += kTileThreads)
+      if (const PickRange picked = of.groups[i].range; picked.low < end && picked.high >= begin) {
+        const Index last = (i + 1) * kRangeRows < d.rows ? (i + 1) * kRangeRows : d.rows;
+        window.take(static_cast<Index32>(i * kRangeRows));
+        window.take(static_cast<Index32>(last - 1));
+      }
+  } else if (begin + thread < end) {
+    window = of.ranges[begin + thread];
   }
   window.over_block();
 
@@ -396,7 +456,7 @@ __device__ void contrast_gradient(ContrastDims d, Grad<T> dx, Index begin, const
     }
 }
 
-/// Block i: rows 64 i .. of dcontext [R, D]; behind them, of dtarget [candidates, D].
+/// Blocks of dcontext [R, D], `context_blocks`; behind them, those of dtarget [candidates, D].
 template <class T>
 __global__ __launch_bounds__(kTileThreads) void sampled_contrastive_backward_kernel(ContrastDims d, Index context_blocks,
                                                                                     Grad<T> dcontext, Grad<T> dtarget,
@@ -404,9 +464,9 @@ __global__ __launch_bounds__(kTileThreads) void sampled_contrastive_backward_ker
   extern __shared__ __align__(16) unsigned char memory[];
   const Index i = blockIdx.x;
   if (i < context_blocks)
-    contrast_gradient<false>(d, dcontext, i * SlopeTile<T>::kRows, slopes, ContrastMemory<T>{memory});
+    contrast_gradient<false>(d, dcontext, i, slopes, ContrastMemory<T>{memory});
   else
-    contrast_gradient<true>(d, dtarget, (i - context_blocks) * SlopeTile<T>::kRows, slopes, ContrastMemory<T>{memory});
+    contrast_gradient<true>(d, dtarget, i - context_blocks, slopes, ContrastMemory<T>{memory});
 }
 
 template <class T, class A>
@@ -426,17 +486,18 @@ void run_sampled_forward(const Exec& exec, ContrastDims d, A* loss, A* logits, F
 template <class T, class A>
 void run_sampled_backward(const Exec& exec, ContrastDims d, Grad<T> dcontext, Grad<T> dtarget, const A* dloss, const A* logits,
                           const T* context, const T* target, const Index32* negatives, A temperature, A eps) {
-  constexpr int kRows = SlopeTile<T>::kRows;
-  const Index groups = pieces(d.rows, kRangeRows), context_blocks = dcontext ? pieces(d.rows, kRows) : 0;
-  const WorkspaceOf<PickRange> ranges(exec, groups);
+  constexpr int kHalf = SlopeTile<T>::kRows / 2;
+  const Index groups = pieces(d.rows, kRangeRows), context_blocks = dcontext ? pieces(d.rows, kHalf) : 0;
+  const WorkspaceOf<PickRange> ranges(exec, d.rows);
+  const WorkspaceOf<GroupPicks> picks(exec, groups);
   Grid grid = kTileGrid<T>;
-  grid.x = context_blocks + (dtarget ? pieces(d.candidates, kRows) : 0);
+  grid.x = context_blocks + (dtarget ? pieces(d.candidates, kHalf) : 0);
   grid.shared = ContrastMemory<T>::kBytes;
   if (grid.x > 0)
     launch(exec, "contrast_ranges", contrast_ranges_kernel, {.x = groups, .threads = kTileThreads}, d, ranges.data(),
-           negatives);
+           picks.data(), negatives);
   launch(exec, "sampled_contrastive_backward", sampled_contrastive_backward_kernel<T>, grid, d, context_blocks, dcontext,
-         dtarget, ContrastSlopes<T>{context, target, dloss, logits, negatives, ranges.data(), temperature, eps});
+         dtarget, ContrastSlopes<T>{context, target, dloss, logits, negatives, ranges.data(), picks.data(), temperature, eps});
 }
 
 }  // namespace

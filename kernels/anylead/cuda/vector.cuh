@@ -5,6 +5,8 @@
 // alignment of the array, and four loads of a thread are under way at a time; wider loads would gain nothing.
 #pragma once
 
+#include <cstdint>
+
 #include <anylead/core/dims.hpp>
 #include <anylead/core/grad.hpp>
 #include <anylead/core/types.hpp>
@@ -141,6 +143,14 @@ __device__ void for_numbered_row(Index offset, Index cols, F&& f) {
 template <class F>
 __device__ void for_row(Index cols, F&& f) {
   for_numbered_row(0, cols, f);
+}
+
+/// kThreads threads call f(i), i < n, so that a warp asks for p[i] in whole sectors, though p may lie within one.
+template <int kThreads, class T, class F>
+__device__ void for_sectors(int thread, const T* p, int n, F&& f) {
+  const int before = static_cast<int>(reinterpret_cast<std::uintptr_t>(p) % 32 / sizeof(T));
+  for (int from = -before; from < n; from += kThreads)  // as often for each lane: a warp stays together
+    if (const int i = from + thread; i >= 0 && i < n) f(i);
 }
 
 }  // namespace
