@@ -306,12 +306,11 @@ void add_quantizer(Passes& all, Index batch) {
                  }});
 }
 
-/// The published 512 pairs.
 template <class T>
-void add_pairs(Passes& all) {
-  const Index n = 512, width = 768, size = sizeof(T);
+void add_pairs(Passes& all, Index n) {
+  const Index width = 768, size = sizeof(T);
   const PairDims d = {2 * n, width, n, n};
-  const std::string shape = "[1024, 768], 512 pairs";
+  const std::string shape = str("[", 2 * n, ", 768]"), kind = str(n, " pairs ", kType<T>);
   struct Rows {
     const Index32 *first, *second, *id;
   };
@@ -323,21 +322,20 @@ void add_pairs(Passes& all) {
     }
     return Rows{on_gpu(first), on_gpu(second), on_gpu(id)};
   };
-  all.push_back(
-      {str("pair_contrastive_forward ", kType<T>), shape, 2 * n * width * size + (8 * n + 1) * 4, 2 * n * n * width, [=] {
-         float *loss = room<float>(1), *lines = room<float>(4 * n);
-         const T* z = numbers<T>(2 * n * width);
-         const Rows of = rows();
-         return [=] {
-           if constexpr (sizeof(T) == 2)
-             cuda_ops::pair_contrastive_forward(exec(), d, loss, lines, z, of.first, of.second, of.id, 0.1f, 1e-8f);
-           else
-             table().pair_contrastive_forward(exec(), d, loss, lines, z, of.first, of.second, of.id, 0.1f, 1e-8f);
-         };
-       }});
+  all.push_back({str("pair_contrastive_forward ", kind), shape, 2 * n * width * size + (8 * n + 1) * 4, 2 * n * n * width, [=] {
+                   float *loss = room<float>(1), *lines = room<float>(4 * n);
+                   const T* z = numbers<T>(2 * n * width);
+                   const Rows of = rows();
+                   return [=] {
+                     if constexpr (sizeof(T) == 2)
+                       cuda_ops::pair_contrastive_forward(exec(), d, loss, lines, z, of.first, of.second, of.id, 0.1f, 1e-8f);
+                     else
+                       table().pair_contrastive_forward(exec(), d, loss, lines, z, of.first, of.second, of.id, 0.1f, 1e-8f);
+                   };
+                 }});
   // the scores are computed again: a third of the products
   all.push_back(
-      {str("pair_contrastive_backward ", kType<T>), shape, 4 * n * width * size + (8 * n + 1) * 4, 6 * n * n * width, [=] {
+      {str("pair_contrastive_backward ", kind), shape, 4 * n * width * size + (8 * n + 1) * 4, 6 * n * n * width, [=] {
          const Grad<T> dz = grad<T>(2 * n * width);
          const float *dloss = numbers<float>(1), *lines = numbers<float>(4 * n, 0, 1);
          const T* z = numbers<T>(2 * n * width);
@@ -390,8 +388,10 @@ Passes passes(Index batch) {
   add_contrast<bf16>(all, batch);
   add_quantizer<float>(all, batch);
   add_quantizer<bf16>(all, batch);
-  add_pairs<float>(all);
-  add_pairs<bf16>(all);
+  for (const Index pairs : {std::max<Index>(1, batch / 2), Index{512}}) {  // of the batch; those of the publication
+    add_pairs<float>(all, pairs);
+    add_pairs<bf16>(all, pairs);
+  }
   add_masks(all, batch);
   return all;
 }
