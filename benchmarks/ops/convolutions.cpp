@@ -107,6 +107,24 @@ void conv_positional_forward(Case& c, const Sizes& s) {
   c.call([=](const Table& op) { op.conv_positional_forward({}, d, y, z, x, weight, bias); });
 }
 
+/// One segment, as in inference; a table without a prepared form takes the weight as it is.
+void conv_positional_prepared_forward(Case& c, const Sizes& s) {
+  Conv1dDims d = s.position();
+  d.batch = 1;
+  float *y = c.output(inputs(d)), *z = c.output(inputs(d));
+  const float *x = c.input(inputs(d)), *weight = c.input(weights(d), 0.02f), *bias = c.input(d.out);
+  const Table& own = cpu().backend().ops<float>();
+  float* prepared = c.scratch(own.conv_positional_prepared_size({}, d));
+  own.conv_positional_prepare({}, d, prepared, weight);
+  c.flops(work(d));
+  c.call([=](const Table& op) {
+    if (op.conv_positional_prepared_forward)
+      op.conv_positional_prepared_forward({}, d, y, z, x, prepared, bias);
+    else
+      op.conv_positional_forward({}, d, y, z, x, weight, bias);
+  });
+}
+
 void conv_positional_backward(Case& c, const Sizes& s) {
   const Conv1dDims d = s.position();
   const Grad<float> dx = c.gradient(inputs(d)), dweight = c.gradient(weights(d)), dbias = c.gradient(d.out);
@@ -128,6 +146,7 @@ std::vector<Op> convolution_ops() {
           {"lead_conv1d_norm_gelu_forward", lead_conv1d_norm_gelu_forward},
           {"lead_conv1d_norm_gelu_backward", lead_conv1d_norm_gelu_backward},
           {"conv_positional_forward", conv_positional_forward},
+          {"conv_positional_prepared_forward", conv_positional_prepared_forward},
           {"conv_positional_backward", conv_positional_backward}};
 }
 

@@ -66,6 +66,24 @@ TEST_CASE("linear maps with prepared weights equal those with plain ones, at any
   }
 }
 
+TEMPLATE_TEST_CASE("positional convolutions with prepared weights equal those with plain ones, whatever frames they are for",
+                   "[nn]", float, double) {
+  using T = TestType;
+  for (const auto& [width, groups, taps] : std::vector<std::array<Index, 3>>{{12, 4, 8}, {72, 4, 9}, {20, 5, 16}, {6, 2, 4}}) {
+    const Tensor<T> w = normal<T>("w", {width, width / groups, taps}), b = normal<T>("b", {width});
+    const auto prepared = ops::prepare_conv_positional(w, groups, taps);
+    CHECK(prepared.data.defined() == (!wants_cuda() && groups >= 4));  // a GPU has no such form, nor have few groups
+    for (const Index batch : {0, 1, 3})
+      for (const Index frames : {1, 5, 9, 13, 24, 40}) {
+        INFO(str(batch, " x ", frames, " x ", width, ", ", taps, " taps in ", groups, " groups"));
+        const Var<T> x(normal<T>("x", {batch, frames, width}));
+        CHECK(ops::conv_positional(x, prepared, Var<T>(b)).value().to_host() ==
+              ops::conv_positional(x, Var<T>(w), Var<T>(b), groups).value().to_host());
+      }
+  }
+  CHECK_THROWS_AS(ops::prepare_conv_positional(normal<T>("w", {12, 4, 8}), 2, 8), ShapeError);
+}
+
 TEST_CASE("products in bf16 change a step by their rounding, alike for any number of threads", "[nn]") {
   const auto batch = tiny_batch<float>(4, 12, 101);
   const Ctx ctx = {.seed = 5, .step = 0, .training = true};

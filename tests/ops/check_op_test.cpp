@@ -78,6 +78,11 @@ TEST_CASE("every entry of the table has a reference", "[ops]") {
       table.linear_prepare = cpu().backend().ops<double>().linear_prepare;
       table.linear_prepared_forward = cpu().backend().ops<double>().linear_prepared_forward;
     }
+    if (!table.conv_positional_prepared_size && !table.conv_positional_prepare && !table.conv_positional_prepared_forward) {
+      table.conv_positional_prepared_size = cpu().backend().ops<double>().conv_positional_prepared_size;
+      table.conv_positional_prepare = cpu().backend().ops<double>().conv_positional_prepare;
+      table.conv_positional_prepared_forward = cpu().backend().ops<double>().conv_positional_prepared_forward;
+    }
     void (*pointers[entries])();
     std::memcpy(pointers, &table, sizeof table);
     return static_cast<std::size_t>(std::count_if(pointers, pointers + entries, [](auto p) { return p != nullptr; }));

@@ -153,6 +153,10 @@ inline void conv_positional_forward(const Exec& e, Conv1dDims d, double* y, doub
   }
 }
 
+inline Index conv_positional_prepared_size(const Exec&, Conv1dDims d) { return d.out * (d.in / d.groups) * d.taps; }
+inline void conv_positional_prepare(const Exec& e, Conv1dDims d, double* prepared, const double* weight) {
+  std::copy_n(weight, conv_positional_prepared_size(e, d), prepared);
+}
 inline void conv_positional_backward(const Exec& e, Conv1dDims d, Grad<double> dx, Grad<double> dweight, Grad<double> dbias,
                                      double*, const double* dy, const double* x, const double* z, const double* weight) {
   const Index n = d.batch * d.time * d.in;

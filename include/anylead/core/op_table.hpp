@@ -130,6 +130,12 @@ struct OpTable {
   /// y = x + gelu(z), z [B, T, C] = convolution with stride 1 and as many outputs as inputs; T' may exceed T by one (even
   /// number of taps), the frames behind T are dropped. x, y, z [B, T, C].
   void (*conv_positional_forward)(const Exec&, Conv1dDims, T* y, T* z, const T* x, const T* weight, const T* bias);
+  /// The prepared form of its weight, for inference, where many calls share it: as many T as the size says, 0 where there is no
+  /// such form. It serves every B, and every T of the same size. All three null: the device has no such form.
+  Index (*conv_positional_prepared_size)(const Exec&, Conv1dDims);
+  void (*conv_positional_prepare)(const Exec&, Conv1dDims, T* prepared, const T* weight);
+  /// conv_positional_forward, to the same bits.
+  void (*conv_positional_prepared_forward)(const Exec&, Conv1dDims, T* y, T* z, const T* x, const T* prepared, const T* bias);
   /// dx includes the residual. dz [B, T, C] is scratch.
   void (*conv_positional_backward)(const Exec&, Conv1dDims, Grad<T> dx, Grad<T> dweight, Grad<T> dbias, T* dz, const T* dy,
                                    const T* x, const T* z, const T* weight);

@@ -265,6 +265,15 @@ void conv1d_norm_gelu_backward(const Exec& exec, Conv1dDims d, BlockNorm norm, G
 // --- the positional convolution -----------------------------------------------------------------------------------------
 
 /// The convolution without its surplus last frame, by transforms where that pays.
+/// y = x + gelu(z)
+template <class T>
+void add_gelu(Index n, T* y, const T* z, const T* x) {
+  parallel_for(n, kElementGrain / 4, [&](Index begin, Index end) {
+    with_isa<GeluPass>(end - begin, y + begin, z + begin);
+    with_isa<ScalePass>(end - begin, Grad<T>{y + begin, GradMode::accumulate}, x + begin, T(1));
+  });
+}
+
 template <class T>
 void conv_positional_forward(const Exec& exec, Conv1dDims d, T* y, T* z, const T* x, const T* weight, const T* bias) {
   struct Full;
@@ -277,10 +286,24 @@ void conv_positional_forward(const Exec& exec, Conv1dDims d, T* y, T* z, const T
     if (surplus)
       for (Index b = 0; b < d.batch; ++b) std::copy_n(full + b * d.out_time() * d.out, d.time * d.out, z + b * d.time * d.out);
   }
-  parallel_for(n, kElementGrain / 4, [&](Index begin, Index end) {
-    with_isa<GeluPass>(end - begin, y + begin, static_cast<const T*>(z + begin));
-    with_isa<ScalePass>(end - begin, Grad<T>{y + begin, GradMode::accumulate}, x + begin, T(1));
-  });
+  add_gelu<T>(n, y, z, x);
+}
+
+template <class T>
+Index conv_positional_prepared_size(const Exec&, Conv1dDims d) {
+  return conv1d_fft_pays(d) ? conv1d_fft_prepared_size<T>(d, d.time) : 0;
+}
+
+template <class T>
+void conv_positional_prepare(const Exec&, Conv1dDims d, T* prepared, const T* weight) {
+  conv1d_fft_prepare(d, d.time, prepared, weight);
+}
+
+template <class T>
+void conv_positional_prepared_forward(const Exec&, Conv1dDims d, T* y, T* z, const T* x, const T* prepared, const T* bias) {
+  const T* const weight = nullptr;
+  conv1d_fft_forward(d, d.time, z, x, weight, bias, prepared);
+  add_gelu<T>(d.batch * d.time * d.in, y, z, x);
 }
 
 template <class T>

@@ -6,8 +6,9 @@
 //   dX(f) [rows, C/G] = dY(f) [rows, K/G] W(f) [K/G, C/G]          gradient of the input
 //   dW(f) [K/G, C/G]  = conj dY(f)^T [K/G, rows] X(f) [rows, C/G]  gradient of the weight
 // A conjugate is the transform of the signal read backwards, so all three are plain products. One group at a time: its spectra
-// are scratch. Short signals (T + padding <= N) need one block, since what wraps around meets only zeros; longer ones overlap
-// by L - 1 frames and keep the outputs that nothing wraps into.
+// are scratch, except those of taps that were prepared for inference. Short signals (T + padding <= N) need one block, since
+// what wraps around meets only zeros; longer ones overlap by L - 1 frames and keep the outputs that nothing wraps into. Frame i
+// of x sits at position i + padding, as in the padded signal, and tap l at l: spectra of taps depend on N alone.
 #pragma once
 
 #include <algorithm>
@@ -277,7 +278,7 @@ struct FftPlan {
 
   /// Block j of x, or of y backwards (for the weight's gradient).
   Signals<const T> input(const T* x, Index j, Index lanes) const {
-    return frames(x, d.time, d.in, whole ? 0 : j * hop - d.padding, size(), 0, false, lanes);
+    return frames(x, d.time, d.in, whole ? 0 : j * hop - d.padding, size(), whole ? d.padding : 0, false, lanes);
   }
   template <class U>
   Signals<U> output(U* y, Index j, bool backwards, Index lanes) const {
@@ -288,15 +289,21 @@ struct FftPlan {
     return frames(dy, out_time, d.out, whole ? 0 : j * hop - (d.taps - 1) + d.padding, size(), 0, false, lanes);
   }
   Signals<T> input_gradient(T* dx, Index j, Index lanes) const {
-    return whole ? frames(dx, d.time, d.in, 0, size(), 0, false, lanes)
+    return whole ? frames(dx, d.time, d.in, 0, size(), d.padding, false, lanes)
                  : frames(dx, d.time, d.in, j * hop, hop, d.taps - 1, false, lanes);
   }
-  /// Taps of lanes with the given stride; position of tap l: l - padding (whole) or l.
+  /// Taps of lanes with the given stride.
   template <class U>
   Signals<U> taps(U* weight, Index lane_stride, bool backwards, Index lanes) const {
-    const Index start = whole ? -d.padding : 0;
-    return {weight, 1, lane_stride, d.taps, backwards ? -start : start, backwards, lanes};
+    return {weight, 1, lane_stride, d.taps, 0, backwards, lanes};
   }
+
+  /// Spectra of the taps of vector v of group g's outputs, in an array [G, vectors] of them.
+  Spectra<T> taps_of(T* prepared, Index g, Index v) const {
+    const Index bin = Spectra<T>::bin_size(group_in);
+    return {prepared + (g * out_blocks + v) * bins() * bin, bin};
+  }
+  Index prepared_size() const { return d.groups * out_blocks * bins() * Spectra<T>::bin_size(group_in); }
 };
 
 /// Calls f(slot, first, second) for pairs of the signals signal(0) .. signal(count - 1); the last of each `run` of them may be
@@ -336,6 +343,14 @@ class FftGroup {
   void transform(const Spectra<T>& to, Index count, Index run, Signal&& signal) const {
     for_pairs(count, run, signal,
               [&](Index slot, const Signals<const T>& a, const Signals<const T>& b) { transform_pair(to, slot, a, b); });
+  }
+
+  /// The taps of vector v of group g's outputs, for the products of the forward pass.
+  void transform_taps(const Spectra<T>& to, const T* weight, Index g, Index v) const {
+    const Index stride = p_.group_in * p_.d.taps, first = g * p_.group_out + v * kLanes<T>;
+    transform(to, p_.group_in, p_.group_in, [&](Index c) {
+      return p_.taps(weight + first * stride + c * p_.d.taps, stride, true, p_.lanes(p_.group_out, v));
+    });
   }
 
   template <class Signal>
@@ -380,16 +395,35 @@ inline bool conv1d_fft_applies(const Conv1dDims& d) { return d.stride == 1 && d.
 /// taps on, with 15 taps 2.7 times, with 128 taps 13 to 15 times. Threads share groups, so there must be some.
 inline bool conv1d_fft_pays(const Conv1dDims& d) { return conv1d_fft_applies(d) && d.taps >= 8 && d.groups >= 4; }
 
-/// The first out_time frames of y [B, out_time, K] = convolution of x [B, T, C] with weight [K, C/G, L] + bias [K] (or null).
-/// out_time <= T'. @see conv1d_fft_applies
+/// Values of the taps' spectra for the convolution below: equal where the spectra are.
 template <class T>
-void conv1d_fft_forward(const Conv1dDims& d, Index out_time, T* y, const T* x, const T* weight, const T* bias) {
+Index conv1d_fft_prepared_size(const Conv1dDims& d, Index out_time) {
+  return detail::FftPlan<T>(d, out_time).prepared_size();
+}
+
+/// prepared [conv1d_fft_prepared_size] = spectra of the taps of weight [K, C/G, L].
+template <class T>
+void conv1d_fft_prepare(const Conv1dDims& d, Index out_time, T* prepared, const T* weight) {
+  const detail::FftPlan<T> p(d, out_time);
+  parallel_for(d.groups, 1, [&](Index begin, Index end) {
+    const detail::FftGroup<T> group(p);
+    for (Index g = begin; g < end; ++g)
+      for (Index v = 0; v < p.out_blocks; ++v) group.transform_taps(p.taps_of(prepared, g, v), weight, g, v);
+  });
+}
+
+/// The first out_time frames of y [B, out_time, K] = convolution of x [B, T, C] with weight [K, C/G, L] + bias [K] (or null).
+/// out_time <= T'. prepared: the spectra of the weight, which is not read then, or null. @see conv1d_fft_applies
+template <class T>
+void conv1d_fft_forward(const Conv1dDims& d, Index out_time, T* y, const T* x, const T* weight, const T* bias,
+                        const T* prepared = nullptr) {
   const detail::FftPlan<T> p(d, out_time);
   parallel_for(d.groups, 1, [&](Index begin, Index end) {
     const detail::FftGroup<T> group(p);
     const Index blocks = p.blocks(out_time), rows = d.batch * blocks;
     const auto inputs = group.template spectra<detail::InputSpectra>(rows * p.in_blocks);
-    const auto taps = group.template spectra<detail::TapSpectra>(p.group_in);
+    const detail::Spectra<T> own_taps =
+        prepared ? detail::Spectra<T>{} : group.template spectra<detail::TapSpectra>(p.group_in);
     const auto results = group.template spectra<detail::ResultSpectra>(rows);
     for (Index g = begin; g < end; ++g) {
       group.transform(inputs, rows * p.in_blocks, blocks * p.in_blocks, [&](Index i) {
@@ -397,9 +431,9 @@ void conv1d_fft_forward(const Conv1dDims& d, Index out_time, T* y, const T* x, c
         return p.input(x + row / blocks * d.time * d.in + g * p.group_in + v * kLanes<T>, row % blocks, p.lanes(p.group_in, v));
       });
       for (Index v = 0; v < p.out_blocks; ++v) {
-        const Index first = g * p.group_out + v * kLanes<T>, lanes = p.lanes(p.group_out, v), stride = p.group_in * d.taps;
-        group.transform(taps, p.group_in, p.group_in,
-                        [&](Index c) { return p.taps(weight + first * stride + c * d.taps, stride, true, lanes); });
+        const Index first = g * p.group_out + v * kLanes<T>, lanes = p.lanes(p.group_out, v);
+        const auto taps = prepared ? p.taps_of(const_cast<T*>(prepared), g, v) : own_taps;  // prepared ones are only read
+        if (!prepared) group.transform_taps(taps, weight, g, v);
         group.products(rows, p.group_in, results, {inputs, p.in_blocks}, false, taps, 0, 1);
         group.inverse(
             results, rows, blocks,

@@ -32,20 +32,20 @@ class ConvPositional {
 
   /// x: [B, T, E] -> [B, T, E].
   Var<T> forward(const Var<T>& x) const {
-    const bool prepared = weight_.defined() && !direction_.value().defined();
-    ANYLEAD_CHECK(!prepared || !x.tape(), Error, "conv_positional",
-                  "a layer prepared for inference has no gradient; load its weights again to train");
-    const Var<T> weight = prepared ? Var<T>(weight_) : ops::weight_norm(on(x, direction_), on(x, magnitude_), 2);
+    if (prepared_.weight.defined() && !direction_.value().defined()) return ops::conv_positional(x, prepared_, on(x, bias_));
+    const Var<T> weight = ops::weight_norm(on(x, direction_), on(x, magnitude_), 2);
     return ops::conv_positional(x, weight, on(x, bias_), groups_, precision_);
   }
 
   /// @see nn/precision.hpp
   void set_precision(Precision precision) { precision_ = precision; }
 
-  /// Computes the normalised weight once. @see nn/inference.hpp
+  /// Computes the normalised weight once, and its transforms for segments of half to one and a half times as many frames as
+  /// there are taps. @see nn/inference.hpp
   void prepare_inference() {
     if (!direction_.value().defined()) return;
-    weight_ = ops::weight_norm(Var<T>(direction_.value()), Var<T>(magnitude_.value()), 2).value();
+    const Tensor<T> weight = ops::weight_norm(Var<T>(direction_.value()), Var<T>(magnitude_.value()), 2).value();
+    prepared_ = ops::prepare_conv_positional(weight, groups_, weight.shape()[2], precision_);
     direction_.leaf()->value = {};
   }
 
@@ -71,7 +71,7 @@ class ConvPositional {
   Index groups_ = 1;
   Precision precision_ = Precision::full;
   Parameter<T> bias_, magnitude_, direction_;
-  Tensor<T> weight_;  // normalised, once prepared
+  ops::PreparedPositional<T> prepared_;
 };
 
 }  // namespace anylead::nn

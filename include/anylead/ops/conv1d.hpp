@@ -149,4 +149,53 @@ Var<T> conv_positional(const Var<T>& x, const Var<T>& weight, const Var<T>& bias
   });
 }
 
+/// A weight of conv_positional for inference: as it is, and in the form that the device reads fastest, if it has one for
+/// segments of `frames` frames. No gradient goes through it.
+template <Real T>
+struct PreparedPositional {
+  Tensor<T> weight = {};  ///< [C, C/G, L]
+  Index groups = 1;
+  Precision precision = Precision::full;
+  Tensor<T> data = {};
+};
+
+/// @throws ShapeError
+template <Real T>
+PreparedPositional<T> prepare_conv_positional(const Tensor<T>& weight, Index groups, Index frames,
+                                              Precision precision = Precision::full) {
+  const Shape& s = weight.shape();
+  ANYLEAD_CHECK(s.rank() == 3 && groups > 0 && s[1] * groups == s[0], ShapeError, "prepare_conv_positional",
+                "expected a weight [C, C / ", groups, ", L], found ", s);
+  PreparedPositional<T> prepared = {weight, groups, precision};
+  const Conv1dDims d = {0, frames, s[0], s[0], s[2], 1, s[2] / 2, groups, precision};
+  const auto& table = weight.device().backend().template ops<T>();
+  const Index size = table.conv_positional_prepared_size ? table.conv_positional_prepared_size(weight.device().exec(), d) : 0;
+  if (size == 0) return prepared;
+  prepared.data = Tensor<T>({size}, weight.device());
+  detail::run<T>(weight.device(), "prepare_conv_positional", &OpTable<T>::conv_positional_prepare, d, prepared.data.data(),
+                 weight.data());
+  return prepared;
+}
+
+/// conv_positional with a prepared weight, to the same bits; segments that its form is not for read the weight as it is.
+/// x: [B, T, C], not on a tape; bias: [C]. @throws ShapeError, Error if a gradient would be needed
+template <Real T>
+Var<T> conv_positional(const Var<T>& x, const PreparedPositional<T>& prepared, const Var<T>& bias) {
+  ANYLEAD_CHECK(!x.tape(), Error, "conv_positional",
+                "a layer prepared for inference has no gradient; load its weights again to train");
+  const Var<T> weight(prepared.weight);
+  const Index taps = weight.shape()[2];
+  const Conv1dDims d =
+      detail::conv1d_dims("conv_positional", x, x.shape(), weight, bias,
+                          {.stride = 1, .padding = taps / 2, .groups = prepared.groups, .precision = prepared.precision});
+  if (!prepared.data.defined() || x.device().backend().template ops<T>().conv_positional_prepared_size(x.device().exec(), d) !=
+                                      prepared.data.shape().count())
+    return conv_positional(x, weight, bias, prepared.groups, prepared.precision);
+  Tensor<T> y = Tensor<T>::like(x.value());
+  const Tensor<T> z = Tensor<T>::like(x.value());
+  detail::run<T>(x.device(), "conv_positional", &OpTable<T>::conv_positional_prepared_forward, d, y.data(), z.data(), x.data(),
+                 prepared.data.data(), bias.data());
+  return Var<T>(std::move(y));
+}
+
 }  // namespace anylead::ops
