@@ -72,17 +72,13 @@ TEST_CASE("every entry of the table has a reference", "[ops]") {
   // an OpTable is nothing but function pointers
   constexpr std::size_t entries = sizeof(OpTable<double>) / sizeof(void (*)());
   const auto filled = [](OpTable<double> table) {
-    if (!table.linear_prepared_size && !table.linear_prepare &&
-        !table.linear_prepared_forward) {  // a device may lack all three
-      table.linear_prepared_size = cpu().backend().ops<double>().linear_prepared_size;
-      table.linear_prepare = cpu().backend().ops<double>().linear_prepare;
-      table.linear_prepared_forward = cpu().backend().ops<double>().linear_prepared_forward;
-    }
-    if (!table.conv_positional_prepared_size && !table.conv_positional_prepare && !table.conv_positional_prepared_forward) {
-      table.conv_positional_prepared_size = cpu().backend().ops<double>().conv_positional_prepared_size;
-      table.conv_positional_prepare = cpu().backend().ops<double>().conv_positional_prepare;
-      table.conv_positional_prepared_forward = cpu().backend().ops<double>().conv_positional_prepared_forward;
-    }
+    const OpTable<double>& full = cpu().backend().ops<double>();
+    const auto may_lack = [&](auto... entry) {  // all of them together
+      if ((!(table.*entry) && ...)) ((table.*entry = full.*entry), ...);
+    };
+    using Table = OpTable<double>;
+    may_lack(&Table::linear_prepared_size, &Table::linear_prepare, &Table::linear_prepared_forward);
+    may_lack(&Table::conv_positional_prepared_size, &Table::conv_positional_prepare, &Table::conv_positional_prepared_forward);
     void (*pointers[entries])();
     std::memcpy(pointers, &table, sizeof table);
     return static_cast<std::size_t>(std::count_if(pointers, pointers + entries, [](auto p) { return p != nullptr; }));
